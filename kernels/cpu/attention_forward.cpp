@@ -1,0 +1,289 @@
+/* Attention forward: checks, the workspace, and the sharing out of the work. attention_tile.h does the arithmetic. */
+#include <cinttypes>
+#include <cmath>
+
+#include "attention_pack.h"
+#include "attention_tile.h"
+#include "kernel.h"
+#include "ops.h"
+#include "query_tiles.h"
+
+namespace tsp::TSP_ISA {
+namespace {
+
+constexpr float LOG2_E = 1.44269504f;
+constexpr float LN_2 = 0.693147181f;
+
+void check_chunks(
+    const tsp_chunk *chunks, int32_t chunk_count, const char *name, int64_t batch, int64_t rows, bool ascending) {
+    require(chunk_count >= 0, "%s: the count is %d", name, chunk_count);
+    require(chunk_count == 0 || chunks != nullptr, "%s is NULL", name);
+    int64_t end = 0;
+    for (int32_t c = 0; c < chunk_count; ++c) {
+        const tsp_chunk &chunk = chunks[c];
+        require(chunk.count >= 0, "%s[%d]: count is %" PRId64, name, c, chunk.count);
+        if (chunk.count == 0) {
+            continue;
+        }
+        const int64_t free_rows = rows - chunk.count;
+        const bool inside = chunk.first_row >= 0 && chunk.batch_rows >= 0 && chunk.first_row <= free_rows
+            && (batch <= 1 || chunk.batch_rows <= (free_rows - chunk.first_row) / (batch - 1));
+        require(
+            inside,
+            "%s[%d]: first_row %" PRId64 ", batch_rows %" PRId64 ", count %" PRId64 " leave the tensor of %" PRId64
+            " rows in a batch of %" PRId64,
+            name,
+            c,
+            chunk.first_row,
+            chunk.batch_rows,
+            chunk.count,
+            rows,
+            batch);
+        require(
+            chunk.start >= 0 && chunk.start <= INT64_MAX - chunk.count,
+            "%s[%d]: start is %" PRId64,
+            name,
+            c,
+            chunk.start);
+        require(
+            !ascending || chunk.start >= end,
+            "%s[%d]: start is %" PRId64 ", but the chunks before it reach to %" PRId64,
+            name,
+            c,
+            chunk.start,
+            end);
+        end = chunk.start + chunk.count;
+    }
+}
+
+void check(const tsp_attention_args &args) {
+    require_tensor(args.q, "q", 3, {TSP_F32, TSP_BF16});
+    require_tensor(args.k, "k", 3, {args.q.dtype});
+    require_tensor(args.v, "v", 3, {args.q.dtype});
+    require_tensor(args.out, "out", 3, {args.q.dtype});
+    const int64_t head_dim = args.q.shape[2];
+    require(
+        head_dim % 8 == 0 && head_dim <= MAX_HEAD_DIM,
+        "q: the head dimension is %" PRId64 ", a multiple of 8 up to %d is needed",
+        head_dim,
+        MAX_HEAD_DIM);
+    const int64_t heads = args.q.shape[1];
+    const int64_t kv_heads = args.k.shape[1];
+    require(
+        kv_heads > 0 ? heads % kv_heads == 0 : heads == 0,
+        "q has %" PRId64 " heads, which is not a multiple of the %" PRId64 " of k",
+        heads,
+        kv_heads);
+    require_shape(args.k, "k", {args.k.shape[0], kv_heads, head_dim});
+    require_shape(args.v, "v", {args.k.shape[0], kv_heads, head_dim});
+    require_shape(args.out, "out", {args.q.shape[0], heads, head_dim});
+    if (args.lse.data != nullptr) {
+        require_tensor(args.lse, "lse", 2, {TSP_F32});
+        require_shape(args.lse, "lse", {args.q.shape[0], heads});
+    }
+    if (args.kv_start.data != nullptr) {
+        require_tensor(args.kv_start, "kv_start", 1, {TSP_I32});
+        require_shape(args.kv_start, "kv_start", {args.q.shape[0]});
+    }
+    require((args.flags & ~TSP_CAUSAL) == 0, "flags is 0x%x, only TSP_CAUSAL is known", args.flags);
+    require(args.batch >= 0, "batch is %" PRId64, args.batch);
+    require(args.window >= 0, "window is %" PRId64, args.window);
+    require(args.scale > 0 && std::isfinite(args.scale), "scale is %g, it must be positive", double{args.scale});
+    check_chunks(args.q_chunks, args.q_chunk_count, "q_chunks", args.batch, args.q.shape[0], false);
+    check_chunks(args.k_chunks, args.k_chunk_count, "k_chunks", args.batch, args.k.shape[0], true);
+}
+
+void check_data(const tsp_attention_args &args) {
+    require_data(args.q, "q");
+    require_data(args.k, "k");
+    require_data(args.v, "v");
+    require_data(args.out, "out");
+    if (args.lse.data != nullptr) {
+        require_data(args.lse, "lse");
+    }
+    if (args.kv_start.data != nullptr) {
+        require_data(args.kv_start, "kv_start");
+    }
+}
+
+/* Element (row, head, 0). */
+template <class T>
+T *element(const tsp_tensor &tensor, int64_t row, int64_t head) {
+    return static_cast<T *>(tensor.data) + row * tensor.strides[0] + head * tensor.strides[1];
+}
+
+template <class T>
+class AttentionForward {
+public:
+    AttentionForward(const tsp_attention_args &args, int32_t most_threads, void *memory)
+        : args(args),
+          mask{(args.flags & TSP_CAUSAL) != 0, args.window},
+          kv_heads(args.k.shape[1]),
+          group(kv_heads > 0 ? args.q.shape[1] / kv_heads : 0),
+          head_dim(args.q.shape[2]),
+          value_width(round_up(head_dim, PANEL)),
+          needed(needed_keys(args.k_chunks, args.k_chunk_count, args.q_chunks, args.q_chunk_count, mask)),
+          panels(divide_up(larger(int64_t{0}, needed.end - needed.begin), PANEL)),
+          tiles(head_dim > 0 ? tile_count(args.q_chunks, args.q_chunk_count, group, QUERY_ROWS) : 0),
+          threads(static_cast<int32_t>(smaller(int64_t{most_threads}, args.batch * kv_heads * tiles))),
+          workspace(memory),
+          keys(workspace.take<T>(tiles > 0 ? args.batch * kv_heads * panels * PANEL * head_dim : 0)),
+          values(workspace.take<T>(tiles > 0 ? args.batch * kv_heads * panels * PANEL * value_width : 0)),
+          order(workspace.take<int32_t>(args.q_chunk_count)),
+          scratch(workspace.take<AttentionTile<T>>(threads)) {}
+
+    int64_t workspace_bytes() const {
+        return workspace.bytes();
+    }
+
+    void run() {
+        if (threads == 0) {
+            return;
+        }
+        order_chunks(args.q_chunks, args.q_chunk_count, order);
+        WorkQueue packing;
+        WorkQueue attending;
+        parallel(threads, [&](int64_t thread, int64_t) {
+            const int64_t heads = args.batch * kv_heads;
+            for (int64_t job = packing.take(); job < heads * panels; job = packing.take()) {
+                pack(job / panels, job % panels);
+            }
+            barrier();
+            for (int64_t job = attending.take(); job < heads * tiles; job = attending.take()) {
+                attend_tile(scratch[thread], job / tiles, job % tiles);
+            }
+        });
+    }
+
+private:
+    /* head: sequence * K + key/value head. */
+    void pack(int64_t head, int64_t panel) {
+        const T *key_rows[PANEL] = {};
+        const T *value_rows[PANEL] = {};
+        const int64_t first = needed.begin + panel * PANEL;
+        int64_t chunk_begin = 0;
+        for (int32_t c = 0; c < args.k_chunk_count; ++c) {
+            const tsp_chunk &chunk = args.k_chunks[c];
+            const int64_t begin = larger(first, chunk_begin);
+            const int64_t end = smaller(smaller(first + PANEL, needed.end), chunk_begin + chunk.count);
+            for (int64_t key = begin; key < end; ++key) {
+                const int64_t row = chunk.first_row + head / kv_heads * chunk.batch_rows + key - chunk_begin;
+                key_rows[key - first] = element<const T>(args.k, row, head % kv_heads);
+                value_rows[key - first] = element<const T>(args.v, row, head % kv_heads);
+            }
+            chunk_begin += chunk.count;
+        }
+        pack_keys(key_rows, head_dim, keys + (head * panels + panel) * PANEL * head_dim);
+        T *target = values + head * panels * PANEL * value_width + panel * PANEL * PANEL;
+        pack_values(value_rows, head_dim, target, panels * PANEL * PANEL);
+    }
+
+    void attend_tile(AttentionTile<T> &tile, int64_t head, int64_t rank) {
+        const QueryTile queries = tile_at(args.q_chunks, order, group, QUERY_ROWS, rank);
+        const tsp_chunk &chunk = args.q_chunks[queries.chunk];
+        const int64_t first_row = chunk.first_row + head / kv_heads * chunk.batch_rows;
+        for (int64_t i = 0; i < queries.rows; ++i) {
+            const int64_t token = (queries.first + i) / group;
+            const int64_t query_head = head % kv_heads * group + (queries.first + i) % group;
+            std::memcpy(
+                tile.queries + i * head_dim,
+                element<const T>(args.q, first_row + token, query_head),
+                static_cast<size_t>(head_dim) * sizeof(T));
+            tile.visible[i] = visible_from_needed(chunk.start + token, first_row + token);
+        }
+        const PackedHead<T> packed{
+            keys + head * panels * PANEL * head_dim,
+            values + head * panels * PANEL * value_width,
+            panels * PANEL * PANEL,
+            head_dim,
+            args.scale * LOG2_E};
+        attend(tile, packed, queries.rows, value_width);
+        for (int64_t i = 0; i < queries.rows; ++i) {
+            const int64_t row = first_row + (queries.first + i) / group;
+            finish_row(tile, i, row, head % kv_heads * group + (queries.first + i) % group);
+        }
+    }
+
+    /* Visible keys counted from the first packed one. */
+    KeyRange visible_from_needed(int64_t query, int64_t row) const {
+        const int64_t kv_start = args.kv_start.data == nullptr ? 0 : static_cast<const int32_t *>(args.kv_start.data)[row];
+        const KeyRange range = visible_keys(args.k_chunks, args.k_chunk_count, mask, query, kv_start);
+        if (range.begin >= range.end) {
+            return {panels * PANEL, 0};
+        }
+        return {range.begin - needed.begin, range.end - needed.begin};
+    }
+
+    void finish_row(const AttentionTile<T> &tile, int64_t i, int64_t row, int64_t head) {
+        const float sum = reduce_add(load(tile.sum[i]));
+        const bool empty = sum == 0; /* and not NaN */
+        const Vec inverse = broadcast(empty ? 0.0f : 1.0f / sum);
+        T *out = element<T>(args.out, row, head);
+        for (int64_t x = 0; x < head_dim; x += WIDTH) {
+            const Vec values = load(tile.out + i * value_width + x) * inverse;
+            if (head_dim - x >= WIDTH) {
+                store(out + x, values);
+            } else {
+                store_partial(out + x, values, static_cast<int>(head_dim - x));
+            }
+        }
+        if (args.lse.data != nullptr) {
+            static_cast<float *>(args.lse.data)[row * args.lse.strides[0] + head * args.lse.strides[1]] =
+                empty ? MINUS_INFINITY : tile.top[i] * LN_2 + std::log(sum);
+        }
+    }
+
+    const tsp_attention_args &args;
+    const KeyMask mask;
+    const int64_t kv_heads;
+    const int64_t group;
+    const int64_t head_dim;
+    const int64_t value_width;
+    const KeyRange needed;
+    const int64_t panels;
+    const int64_t tiles;
+    const int32_t threads;
+    Workspace workspace;
+    T *const keys;
+    T *const values;
+    int32_t *const order;
+    AttentionTile<T> *const scratch;
+};
+
+/* Calls body with the computation for the dtype of args. */
+template <class Body>
+auto with_attention(const tsp_attention_args &args, int32_t threads, void *memory, const Body &body) {
+    if (args.q.dtype == TSP_BF16) {
+        AttentionForward<bf16> attention(args, threads, memory);
+        return body(attention);
+    }
+    AttentionForward<float> attention(args, threads, memory);
+    return body(attention);
+}
+
+} // namespace
+
+tsp_status attention_forward(const void *raw_args, const tsp_launch *raw_launch, tsp_error *error) noexcept {
+    return guard(error, [&] {
+        const auto args = read_args<tsp_attention_args>(raw_args);
+        const auto launch = read_launch(raw_launch);
+        check(args);
+        check_data(args);
+        with_attention(args, launch.threads, launch.workspace, [&](auto &attention) {
+            require_workspace(launch, attention.workspace_bytes());
+            attention.run();
+        });
+    });
+}
+
+int64_t attention_forward_workspace(const void *raw_args, const tsp_launch *raw_launch) noexcept {
+    return guard_workspace([&] {
+        const auto args = read_args<tsp_attention_args>(raw_args);
+        const auto launch = read_launch(raw_launch);
+        check(args);
+        return with_attention(
+            args, launch.threads, nullptr, [](const auto &attention) { return attention.workspace_bytes(); });
+    });
+}
+
+} // namespace tsp::TSP_ISA

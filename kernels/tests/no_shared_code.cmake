@@ -1,0 +1,11 @@
+# Fails if an object of LEVEL defines code that the linker may share with another level (a weak function outside the
+# level's namespace): the copy kept could be one for a newer processor than the one it will run on.
+foreach(object IN LISTS OBJECTS)
+    execute_process(
+        COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCHALL "[^\n]+ W [^\n]+" weak "${symbols}")
+    list(FILTER weak EXCLUDE REGEX "tsp::${LEVEL}::")
+    if(weak)
+        message(FATAL_ERROR "${object} shares code with other levels:\n${weak}")
+    endif()
+endforeach()

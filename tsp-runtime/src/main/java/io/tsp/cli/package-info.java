@@ -1,0 +1,5 @@
+/** The command line and composition root: alone names implementations, prints, exits. First file to read: {@link io.tsp.cli.Main}. */
+@NullMarked
+package io.tsp.cli;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,90 @@
+package io.tsp.data;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import io.tsp.checkpoint.ModelFiles;
+import io.tsp.model.ModelException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+
+/** {@code tokenizer.json} read by Hugging Face's own library. Nothing is downloaded and nobody is called. */
+final class JsonTokenizer implements TextTokenizer {
+    static final String NAME = "tokenizer.json";
+
+    /** The largest published ones have 35 MB. */
+    private static final int MAX_BYTES = 128 << 20;
+
+    private final HuggingFaceTokenizer tokenizer;
+    private final String file;
+    private final int vocabulary;
+
+    private JsonTokenizer(HuggingFaceTokenizer tokenizer, String file, int vocabulary) {
+        this.tokenizer = tokenizer;
+        this.file = file;
+        this.vocabulary = vocabulary;
+    }
+
+    static JsonTokenizer open(ModelFiles files, int vocabulary) {
+        String file = files.shown(NAME).toString();
+        byte[] json = files.read(NAME, MAX_BYTES, ModelException.Part.FILE)
+                .orElseThrow(() -> new ModelException(ModelException.Part.FILE, "there is no file " + file));
+        loadLibrary();
+        // Left to itself the library cuts a text after 512 tokens.
+        Map<String, String> options = Map.of("truncation", "false", "padding", "false", "addSpecialTokens", "true");
+        try {
+            HuggingFaceTokenizer tokenizer =
+                    HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options);
+            return new JsonTokenizer(tokenizer, file, vocabulary);
+        } catch (IOException | RuntimeException e) {
+            throw new ModelException(
+                    ModelException.Part.FILE,
+                    file + " is not a tokenizer that can be used (" + e.getMessage() + "); download it again",
+                    e);
+        }
+    }
+
+    @Override
+    public int[] encode(String text) {
+        long[] ids = tokenizer.encode(text).getIds();
+        for (long id : ids) {
+            if (id < 0 || id >= vocabulary) {
+                throw new ModelException(
+                        ModelException.Part.FILE,
+                        file + " gives token id " + id + " but the model has a vocabulary of " + vocabulary
+                                + "; download tokenizer and weights of the same model");
+            }
+        }
+        return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
+    }
+
+    @Override
+    public String decode(int[] ids) {
+        return tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true);
+    }
+
+    @Override
+    public void close() {
+        tokenizer.close();
+    }
+
+    /** The native part lies in the jar; the properties keep the library from fetching another and from reporting use. */
+    private static void loadLibrary() {
+        System.setProperty("RUST_FLAVOR", "cpu");
+        System.setProperty("ai.djl.offline", "true");
+        System.setProperty("OPT_OUT_TRACKING", "true");
+        try {
+            if (!Files.isWritable(Path.of(System.getProperty("user.home")))) {
+                // Its own choice then is a folder of a known name that every user of the machine can write.
+                System.setProperty("DJL_CACHE_DIR", Files.createTempDirectory("tsp-tokenizers").toString());
+            }
+            LibUtils.checkStatus();
+        } catch (IOException | RuntimeException | LinkageError e) {
+            throw new IllegalStateException(
+                    "the tokenizers library cannot be loaded (" + e.getMessage() + "); give token ids instead of text", e);
+        }
+    }
+}

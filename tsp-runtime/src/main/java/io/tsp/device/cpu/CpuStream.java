@@ -1,0 +1,120 @@
+package io.tsp.device.cpu;
+
+import io.tsp.device.DeadlineException;
+import io.tsp.device.Launch;
+import io.tsp.device.Stream;
+import io.tsp.tensor.SystemClock;
+import java.time.Duration;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A platform thread with a queue. After a failure the rest of the queue is skipped; markers carry the failure to the
+ * streams that wait for them, so that everything stops and the first cause is what the host sees.
+ */
+final class CpuStream implements Stream {
+    private static final Runnable STOP = () -> {};
+
+    private final BlockingQueue<Runnable> queue = new LinkedBlockingQueue<>();
+    private final Thread thread;
+    private final String name;
+    private @Nullable Throwable failure;
+
+    CpuStream(String name) {
+        this.name = name;
+        this.thread = Thread.ofPlatform().name(name).daemon().start(this::work);
+    }
+
+    private void work() {
+        try {
+            for (Runnable next = queue.take(); next != STOP; next = queue.take()) {
+                next.run();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void enqueue(Launch launch) {
+        queue.add(() -> attempt(launch::run));
+    }
+
+    private void attempt(Runnable work) {
+        if (failure == null) {
+            try {
+                work.run();
+            } catch (CompletionException e) {
+                failure = e.getCause();
+            } catch (RuntimeException | Error e) {
+                failure = e;
+            }
+        }
+    }
+
+    @Override
+    public Event record() {
+        Marker marker = new Marker();
+        queue.add(() -> marker.reached(failure));
+        return marker;
+    }
+
+    @Override
+    public void await(Event event) {
+        Marker marker = (Marker) event;
+        queue.add(() -> attempt(marker.future::join));
+    }
+
+    @Override
+    public void synchronize(Duration deadline) {
+        Marker end = (Marker) record();
+        try {
+            end.future.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof RuntimeException cause) {
+                throw cause;
+            }
+            throw new IllegalStateException("stream " + name + " failed", e.getCause());
+        } catch (TimeoutException e) {
+            throw new DeadlineException("stream " + name + " did not finish its work within " + deadline.toSeconds()
+                    + " s; raise --deadline if the work is that long");
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while waiting for stream " + name, e);
+        }
+    }
+
+    @Override
+    public void close() {
+        queue.clear();
+        queue.add(STOP);
+        try {
+            thread.join(TimeUnit.SECONDS.toMillis(5));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static final class Marker implements Event {
+        private final CompletableFuture<Long> future = new CompletableFuture<>();
+
+        void reached(@Nullable Throwable failure) {
+            if (failure == null) {
+                future.complete(SystemClock.nanos());
+            } else {
+                future.completeExceptionally(failure);
+            }
+        }
+
+        @Override
+        public long nanos() {
+            return future.join();
+        }
+    }
+}

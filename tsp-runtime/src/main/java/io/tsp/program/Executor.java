@@ -1,0 +1,138 @@
+package io.tsp.program;
+
+import io.tsp.comm.Communicator;
+import io.tsp.device.Device;
+import io.tsp.device.Kernel;
+import io.tsp.device.Launch;
+import io.tsp.device.Stream;
+import io.tsp.device.Stream.Event;
+import io.tsp.op.CommunicationOp;
+import io.tsp.op.ComputeOp;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Runs one rank's schedule: walks it in program order and enqueues each step on its lane's stream, behind the events it
+ * waits for. It knows nothing of schemes, models or kinds of hardware.
+ *
+ * <p>Reading order: before this {@link ProgramBuilder}; next {@code CpuDevice}.
+ */
+final class Executor implements AutoCloseable {
+    private final Schedule schedule;
+    private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
+    private final List<Launch> launches = new ArrayList<>();
+    private List<Event> starts = List.of();
+    private List<Event> ends = List.of();
+    private Map<Lane, Event> begins = Map.of();
+
+    Executor(Schedule schedule, Device device, Communicator communicator, Arenas arenas) {
+        this.schedule = schedule;
+        int rank = schedule.program().rank();
+        for (Lane lane : schedule.lanes()) {
+            streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key));
+        }
+        for (Step step : schedule.program().steps()) {
+            launches.add(bind(step, device, communicator, arenas));
+        }
+    }
+
+    /** The most scratch memory that any op of each lane asks for. */
+    static Map<Lane, Long> workspaceBytes(Schedule schedule, Device device, Communicator communicator) {
+        Map<Lane, Long> most = new EnumMap<>(Lane.class);
+        for (Step step : schedule.program().steps()) {
+            long bytes =
+                    switch (step.op()) {
+                        case ComputeOp op -> device.prepare(op).workspaceBytes();
+                        case CommunicationOp op -> communicator.workspaceBytes(op);
+                    };
+            if (bytes > 0) {
+                most.merge(schedule.lanes().get(step.index()), bytes, Math::max);
+            }
+        }
+        return most;
+    }
+
+    private Launch bind(Step step, Device device, Communicator communicator, Arenas arenas) {
+        Lane lane = schedule.lanes().get(step.index());
+        long workspace = arenas.workspaceAddress(lane);
+        String label = "rank " + schedule.program().rank() + ", step " + step;
+        return switch (step.op()) {
+            case ComputeOp op -> new Guarded(
+                    label,
+                    device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane))),
+                    communicator);
+            case CommunicationOp op -> communicator.bind(
+                    op, new Communicator.Binding(step.lane().ordinal(), arenas::address, workspace, label));
+        };
+    }
+
+    /** Names the step that failed, and tells the peers, who would wait for it. */
+    private record Guarded(String label, Launch launch, Communicator communicator) implements Launch {
+        @Override
+        public void run() {
+            try {
+                launch.run();
+            } catch (RuntimeException e) {
+                StepException failure = new StepException(label + ": " + e.getMessage(), e);
+                communicator.abort(failure);
+                throw failure;
+            }
+        }
+    }
+
+    private Stream stream(Lane lane) {
+        Stream stream = streams.get(lane);
+        if (stream == null) {
+            throw new IllegalStateException("no stream for lane " + lane);
+        }
+        return stream;
+    }
+
+    /** Puts the whole schedule on the streams; returns at once. */
+    void enqueue() {
+        starts = new ArrayList<>();
+        ends = new ArrayList<>();
+        begins = new EnumMap<>(Lane.class);
+        streams.forEach((lane, stream) -> begins.put(lane, stream.record()));
+        for (Step step : schedule.program().steps()) {
+            Stream stream = stream(schedule.lanes().get(step.index()));
+            for (int wait : schedule.waits().get(step.index())) {
+                stream.await(ends.get(wait));
+            }
+            starts.add(stream.record());
+            stream.enqueue(launches.get(step.index()));
+            ends.add(stream.record());
+        }
+    }
+
+    /** Waits until everything enqueued is done. */
+    void synchronize(Duration deadline) {
+        for (Stream stream : streams.values()) {
+            stream.synchronize(deadline);
+        }
+    }
+
+    /** What happened in the last run; call after {@link #synchronize}. */
+    Trace trace() {
+        Map<Lane, Long> reached = new EnumMap<>(Lane.class);
+        begins.forEach((lane, event) -> reached.put(lane, event.nanos()));
+        List<Trace.Span> spans = new ArrayList<>();
+        for (Step step : schedule.program().steps()) {
+            int i = step.index();
+            long end = ends.get(i).nanos();
+            Long ready = reached.put(schedule.lanes().get(i), end);
+            long start = starts.get(i).nanos();
+            spans.add(new Trace.Span(
+                    ready == null ? start : ready, start, end, launches.get(i).peersArrivedNanos()));
+        }
+        return new Trace(schedule, spans);
+    }
+
+    @Override
+    public void close() {
+        streams.values().forEach(Stream::close);
+    }
+}

@@ -1,0 +1,148 @@
+package io.tsp.program;
+
+import io.tsp.device.Kernel;
+import io.tsp.device.Stream;
+import io.tsp.op.ComputeOp;
+import io.tsp.tensor.MemoryClass;
+import io.tsp.tensor.Tensor;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A program loaded on a cluster: verified, planned, allocated, bound. Write inputs, run, read outputs; any number of
+ * times. Only ranks of this process can be written and read.
+ */
+public final class Session implements AutoCloseable {
+    /** How a program is laid on lanes. */
+    public enum Mode {
+        /** Transfers beside compute. */
+        OVERLAPPED,
+        /** One lane, program order; the reference for the other. */
+        SEQUENTIAL;
+
+        Schedule schedule(Program program) {
+            return this == OVERLAPPED ? Schedule.overlapped(program) : Schedule.sequential(program);
+        }
+    }
+
+    private final Cluster cluster;
+    private final Map<Integer, Loaded> ranks = new LinkedHashMap<>();
+
+    private record Loaded(Schedule schedule, MemoryPlan plan, Arenas arenas, Executor executor, Stream stream) {}
+
+    private Session(Cluster cluster) {
+        this.cluster = cluster;
+    }
+
+    /**
+     * Verifies the programs of all ranks, then loads those of this process.
+     *
+     * @param programs one for each rank of the cluster, by rank
+     * @throws VerificationException if the programs could race, mismatch or deadlock
+     */
+    public static Session open(Cluster cluster, List<Program> programs, Mode mode) {
+        List<Schedule> schedules = programs.stream().map(mode::schedule).toList();
+        Verifier.verify(schedules);
+        Session session = new Session(cluster);
+        try {
+            for (int rank : cluster.localRanks()) {
+                session.load(rank, schedules.get(rank));
+            }
+        } catch (RuntimeException e) {
+            session.close();
+            throw e;
+        }
+        return session;
+    }
+
+    private void load(int rank, Schedule schedule) {
+        var device = cluster.device(rank);
+        var communicator = cluster.communicator(rank);
+        Map<Lane, Long> workspaceBytes = Executor.workspaceBytes(schedule, device, communicator);
+        MemoryPlan plan = MemoryPlan.of(schedule, workspaceBytes);
+        Verifier.verifyPlan(schedule, plan, workspaceBytes);
+        Arenas arenas = new Arenas(plan, device);
+        Executor executor = new Executor(schedule, device, communicator, arenas);
+        ranks.put(rank, new Loaded(schedule, plan, arenas, executor, device.openStream("rank-" + rank + "-load")));
+    }
+
+    /** Ranks that can be written and read here. */
+    public List<Integer> localRanks() {
+        return List.copyOf(ranks.keySet());
+    }
+
+    /** Writes the elements of a dense tensor. */
+    public void write(int rank, Tensor target, ByteBuffer source) {
+        requireDense(target, source.remaining());
+        Arenas arenas = loaded(rank).arenas;
+        if (!target.isEmpty()) {
+            arenas.buffer(target.slot()).write(arenas.offset(target), source);
+        }
+    }
+
+    /** Reads the elements of a dense tensor into the rest of a buffer. */
+    public void read(int rank, Tensor source, ByteBuffer target) {
+        requireDense(source, target.remaining());
+        Arenas arenas = loaded(rank).arenas;
+        if (!source.isEmpty()) {
+            arenas.buffer(source.slot()).read(arenas.offset(source), target);
+        }
+    }
+
+    private static void requireDense(Tensor tensor, long bytes) {
+        if (!tensor.isDense() || tensor.bytes() != bytes) {
+            throw new IllegalArgumentException(tensor + " is not dense or does not hold " + bytes + " bytes");
+        }
+    }
+
+    /** Runs one op on operands that the host keeps, outside the program: how weights are packed when they are loaded. */
+    public void execute(int rank, ComputeOp op) {
+        Loaded loaded = loaded(rank);
+        Kernel kernel = cluster.device(rank).prepare(op);
+        if (kernel.workspaceBytes() > 0) {
+            throw new IllegalArgumentException(op.name() + " needs a workspace and can only run in a program");
+        }
+        loaded.stream.enqueue(kernel.bind(new Kernel.Binding(loaded.arenas::address, 0, loaded.stream)));
+        loaded.stream.synchronize(cluster.deadline());
+    }
+
+    /** Runs the program once on all ranks of this process; returns a trace for each of them. */
+    public List<Trace> run() {
+        ranks.values().forEach(loaded -> loaded.executor.enqueue());
+        ranks.values().forEach(loaded -> loaded.executor.synchronize(cluster.deadline()));
+        List<Trace> traces = new ArrayList<>();
+        ranks.values().forEach(loaded -> traces.add(loaded.executor.trace()));
+        return traces;
+    }
+
+    /** Planned bytes of a local rank. */
+    public MemoryPlan plan(int rank) {
+        return loaded(rank).plan;
+    }
+
+    /** Bytes of each arena of a local rank that were really written so far. */
+    public Map<MemoryClass, Long> touchedBytes(int rank) {
+        return loaded(rank).arenas.touchedBytes();
+    }
+
+    private Loaded loaded(int rank) {
+        Loaded loaded = ranks.get(rank);
+        if (loaded == null) {
+            throw new IllegalArgumentException("rank " + rank + " does not live in this process, which has " + localRanks());
+        }
+        return loaded;
+    }
+
+    @Override
+    public void close() {
+        for (Loaded loaded : ranks.values()) {
+            loaded.executor.close();
+            loaded.stream.close();
+            loaded.arenas.close();
+        }
+        ranks.clear();
+    }
+}

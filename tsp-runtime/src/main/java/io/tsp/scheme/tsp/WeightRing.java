@@ -1,0 +1,72 @@
+package io.tsp.scheme.tsp;
+
+import io.tsp.mesh.Group;
+import io.tsp.op.CommunicationOp.SendReceive;
+import io.tsp.program.Lane;
+import io.tsp.program.ProgramBuilder;
+import io.tsp.scheme.ForwardBuilder;
+import io.tsp.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Weight shards that travel round the ranks: at hop t rank p holds shard p - t (mod D), works with it, and passes it on
+ * while it works. Two slots: the shard in hand and the one that arrives.
+ */
+final class WeightRing {
+    private final ProgramBuilder program;
+    private final Group group;
+    private final int self;
+    private final List<Long> counts;
+    private final List<Tensor> slots = new ArrayList<>();
+
+    /** What to do with a shard while it is in hand. */
+    @FunctionalInterface
+    interface Work {
+        /** @param hop how many shards were in hand before */
+        void on(int shard, int hop, Tensor weights);
+    }
+
+    /** @param counts elements of each rank's shard */
+    WeightRing(ForwardBuilder builder, String name, Group group, List<Long> counts) {
+        this.program = builder.program();
+        this.group = group;
+        this.self = group.indexOf(program.rank());
+        this.counts = List.copyOf(counts);
+        long largest = counts.stream().mapToLong(Long::longValue).max().orElse(0);
+        for (int i = 0; i < Math.min(2, group.size() - 1); i++) {
+            slots.add(builder.arrival(name + " " + i, largest));
+        }
+    }
+
+    /** Sends this rank's shard on its way and does the work with each shard that comes by. */
+    void travel(Tensor own, String label, Work work) {
+        int size = group.size();
+        Tensor inHand = own;
+        for (int hop = 0; hop < size; hop++) {
+            int shard = Math.floorMod(self - hop, size);
+            program.label(label + " " + shard);
+            Tensor next = inHand;
+            if (hop < size - 1) {
+                int arriving = Math.floorMod(shard - 1, size);
+                next = slots.get(hop % slots.size()).rows(0, counts.get(arriving));
+                program.communicate(
+                        Lane.WEIGHTS,
+                        new SendReceive(
+                                group,
+                                self,
+                                (self + 1) % size,
+                                unlessEmpty(inHand),
+                                Math.floorMod(self - 1, size),
+                                unlessEmpty(next)));
+            }
+            work.on(shard, hop, inHand);
+            inHand = next;
+        }
+    }
+
+    private static @Nullable Tensor unlessEmpty(Tensor tensor) {
+        return tensor.isEmpty() ? null : tensor;
+    }
+}

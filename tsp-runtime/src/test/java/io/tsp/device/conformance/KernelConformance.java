@@ -1,0 +1,133 @@
+package io.tsp.device.conformance;
+
+import com.google.common.base.Supplier;
+import com.google.common.base.Suppliers;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicNode;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.DynamicContainer;
+
+/**
+ * Every op on every set of kernels that a device has. A failure means that a kernel computes something else than {@code
+ * tsp_kernels.h} says, touches memory it must not touch, or gives other bits on another run or with other threads.
+ *
+ * <p>Values are random; {@code -Dtsp.seed=N} repeats those of a failure.
+ */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+public abstract class KernelConformance {
+    private static final long SEED = Long.getLong("tsp.seed", 20_261_120);
+
+    private final List<Target> targets = new ArrayList<>();
+
+    /** What is judged. Closed by this class. */
+    protected abstract List<Target> open();
+
+    @BeforeAll
+    void openTargets() {
+        targets.addAll(open());
+    }
+
+    @AfterAll
+    void closeTargets() {
+        targets.forEach(Target::close);
+    }
+
+    @TestFactory
+    Stream<DynamicNode> attention() {
+        return judge(AttentionCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> attentionLong() {
+        return judge(AttentionCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> gatedMlp() {
+        return judge(GatedMlpCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> gatedMlpLong() {
+        return judge(GatedMlpCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> gemm() {
+        return judge(GemmCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> gemmLong() {
+        return judge(GemmCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> packPanels() {
+        return judge(PackPanelsCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> rmsNorm() {
+        return judge(RmsNormCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> rope() {
+        return judge(RopeCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> embedding() {
+        return judge(EmbeddingCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> crossEntropy() {
+        return judge(CrossEntropyCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> copy() {
+        return judge(CopyCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> orderedSum() {
+        return OrderedSumCases.all()
+                .map(tried -> DynamicContainer.dynamicContainer(
+                        tried.toString(), targets.stream().map(target -> test(target, tried.toString(), () ->
+                                tried.judge(target, SEED)))));
+    }
+
+    /** The references of a case are computed once, for all targets. */
+    private Stream<DynamicNode> judge(Stream<Case> cases) {
+        return cases.map(tried -> {
+            Supplier<Trial> trial = Suppliers.memoize(() -> tried.trial(SEED));
+            return DynamicContainer.dynamicContainer(
+                    tried.name(),
+                    targets.stream().map(target -> test(target, tried.name(), () ->
+                            trial.get().judge(target))));
+        });
+    }
+
+    private static DynamicTest test(Target target, String name, Runnable judgement) {
+        return DynamicTest.dynamicTest(target.name(), () -> {
+            try {
+                judgement.run();
+            } catch (AssertionError e) {
+                throw new AssertionError(name + ": " + e.getMessage() + "; repeat with -Dtsp.seed=" + SEED, e);
+            }
+        });
+    }
+}

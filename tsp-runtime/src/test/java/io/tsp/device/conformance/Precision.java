@@ -1,0 +1,61 @@
+package io.tsp.device.conformance;
+
+import io.tsp.model.Bfloat16;
+import io.tsp.tensor.DType;
+
+/**
+ * How a reference rounds. EXACT is float64 throughout. The others do the same mathematics as plainly as a kernel could:
+ * every step of arithmetic rounded to fp32, sums in ascending order, and what is stored rounded to the dtype. Their error
+ * against EXACT is the yardstick for a kernel.
+ */
+enum Precision {
+    EXACT,
+    F32,
+    BF16;
+
+    static Precision of(DType dtype) {
+        return switch (dtype) {
+            case F32 -> F32;
+            case BF16 -> BF16;
+            case I32, F64 -> throw new IllegalArgumentException("kernels do not compute in " + dtype);
+        };
+    }
+
+    /** What a tensor of this precision holds of x. */
+    double store(double x) {
+        return switch (this) {
+            case EXACT -> x;
+            case F32 -> (float) x;
+            case BF16 -> bf16((float) x);
+        };
+    }
+
+    /** What is left of x after one step of arithmetic. */
+    double step(double x) {
+        return this == EXACT ? x : (float) x;
+    }
+
+    /** Sum of a[i] * b[i] over count elements from the given places on. */
+    double dot(double[] a, int fromA, double[] b, int fromB, int count) {
+        if (this == EXACT) {
+            double sum = 0;
+            for (int i = 0; i < count; i++) {
+                sum += a[fromA + i] * b[fromB + i];
+            }
+            return sum;
+        }
+        float sum = 0;
+        for (int i = 0; i < count; i++) {
+            sum += (float) a[fromA + i] * (float) b[fromB + i];
+        }
+        return sum;
+    }
+
+    static float bf16(float x) {
+        return widen(Bfloat16.round(Float.floatToRawIntBits(x)));
+    }
+
+    static float widen(short bits) {
+        return Float.intBitsToFloat(bits << 16);
+    }
+}

@@ -1,0 +1,175 @@
+package io.tsp.device.conformance;
+
+import static org.junit.jupiter.api.Assertions.fail;
+
+import io.tsp.device.Device;
+import io.tsp.op.ComputeOp;
+import io.tsp.tensor.DType;
+import io.tsp.tensor.MemoryClass;
+import io.tsp.tensor.Shape;
+import io.tsp.tensor.Slot;
+import io.tsp.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Random;
+
+/**
+ * Operands of known values, ops that run on them one after the other, and what must be in memory after that. Every byte
+ * that no expectation names must be what it was: inputs, guard words around operands, gaps between rows.
+ *
+ * <p>Outside operands there are NaNs around what is only read, so that reading too far shows in the result, and another
+ * pattern around what is written. Outputs hold NaNs before the run.
+ */
+final class Trial {
+    private static final byte NAN = (byte) 0xFF;
+    private static final byte GUARD = 0x5A;
+    private static final int GUARD_BYTES = 256;
+    private static final int REPEATS = 2;
+
+    private final List<Slot> slots = new ArrayList<>();
+    private final List<Image> images = new ArrayList<>();
+    private final List<ComputeOp> ops = new ArrayList<>();
+    private final List<Expectation> expectations = new ArrayList<>();
+    private final Random random;
+
+    private record Expectation(Tensor tensor, Bounds bounds) {}
+
+    Trial(long seed) {
+        random = new Random(seed);
+    }
+
+    Random random() {
+        return random;
+    }
+
+    /** Normally distributed values of the given standard deviation, as the dtype holds them. */
+    Tensor input(String name, DType dtype, double deviation, Layout layout, long... dims) {
+        Tensor tensor = allocate(name, dtype, NAN, layout, dims);
+        set(tensor, normal(tensor.count(), deviation));
+        return tensor;
+    }
+
+    /** An input of given values. */
+    Tensor input(String name, DType dtype, double[] values, Layout layout, long... dims) {
+        Tensor tensor = allocate(name, dtype, NAN, layout, dims);
+        set(tensor, values);
+        return tensor;
+    }
+
+    /** Memory that holds NaNs until the op writes it. */
+    Tensor output(String name, DType dtype, Layout layout, long... dims) {
+        Tensor tensor = allocate(name, dtype, GUARD, layout, dims);
+        image(tensor).fill(tensor, NAN);
+        return tensor;
+    }
+
+    /** Memory that the op changes. */
+    Tensor update(String name, DType dtype, double deviation, Layout layout, long... dims) {
+        Tensor tensor = allocate(name, dtype, GUARD, layout, dims);
+        set(tensor, normal(tensor.count(), deviation));
+        return tensor;
+    }
+
+    private Tensor allocate(String name, DType dtype, byte around, Layout layout, long... dims) {
+        Shape shape = Shape.of(dims);
+        Shape strides = layout.strides(dims);
+        long span = shape.dim(0) * strides.dim(0);
+        long offset = GUARD_BYTES + layout.offset() * dtype.bytes();
+        long bytes = offset + span * dtype.bytes() + GUARD_BYTES;
+        Slot slot = new Slot(slots.size(), name, MemoryClass.TRANSIENT, bytes);
+        slots.add(slot);
+        images.add(Image.filled(bytes, around));
+        return new Tensor(slot, offset, dtype, shape, strides);
+    }
+
+    double[] normal(long count, double deviation) {
+        return random.doubles(count).map(unused -> deviation * random.nextGaussian()).toArray();
+    }
+
+    /** Values before the run. */
+    double[] get(Tensor tensor) {
+        return image(tensor).get(tensor);
+    }
+
+    void set(Tensor tensor, double[] values) {
+        image(tensor).set(tensor, values);
+    }
+
+    private Image image(Tensor tensor) {
+        return images.get(tensor.slot().id());
+    }
+
+    void run(ComputeOp op) {
+        ops.add(op);
+    }
+
+    void expect(Tensor tensor, Bounds bounds) {
+        expectations.add(new Expectation(tensor, bounds));
+    }
+
+    /**
+     * Runs the ops on every device of a target, more than once on each.
+     *
+     * @throws AssertionError naming tensor, element, value and bounds if anything in memory is not as it must be
+     */
+    void judge(Target target) {
+        List<byte[]> first = null;
+        for (Device device : target.devices()) {
+            for (int repeat = 0; repeat < REPEATS; repeat++) {
+                List<byte[]> after = new DeviceRun(device, slots, images).run(ops);
+                if (first == null) {
+                    first = after;
+                    verify(device, after);
+                }
+                requireSame(device, first, after);
+            }
+        }
+    }
+
+    private void verify(Device device, List<byte[]> after) {
+        List<BitSet> written = new ArrayList<>();
+        slots.forEach(slot -> written.add(new BitSet()));
+        for (Expectation expectation : expectations) {
+            verify(device, expectation, after, written.get(expectation.tensor.slot().id()));
+        }
+        for (Slot slot : slots) {
+            byte[] bytes = after.get(slot.id()).clone();
+            byte[] before = images.get(slot.id()).bytes();
+            written.get(slot.id()).stream().forEach(i -> bytes[i] = before[i]);
+            int mismatch = Arrays.mismatch(before, bytes);
+            if (mismatch >= 0) {
+                fail(device.description() + ": byte " + mismatch + " of " + slot + " (" + slot.bytes()
+                        + " bytes, operands begin at " + GUARD_BYTES + ") was written");
+            }
+        }
+    }
+
+    private void verify(Device device, Expectation expectation, List<byte[]> after, BitSet written) {
+        Tensor tensor = expectation.tensor;
+        Image image = Image.of(after.get(tensor.slot().id()));
+        double[] values = image.get(tensor);
+        int[] places = Image.places(tensor);
+        for (int i = 0; i < values.length; i++) {
+            if (expectation.bounds.untouched().get(i)) {
+                continue;
+            }
+            written.set(places[i], places[i] + tensor.dtype().bytes());
+            if (!expectation.bounds.allow(i, values[i])) {
+                fail(device.description() + ": " + tensor + " element " + i + " is " + values[i] + ", not in "
+                        + expectation.bounds.describe(i));
+            }
+        }
+    }
+
+    private void requireSame(Device device, List<byte[]> first, List<byte[]> after) {
+        for (Slot slot : slots) {
+            int mismatch = Arrays.mismatch(first.get(slot.id()), after.get(slot.id()));
+            if (mismatch >= 0) {
+                fail(device.description() + ": byte " + mismatch + " of " + slot
+                        + " differs from what the first run gave; results may depend neither on the run nor on threads");
+            }
+        }
+    }
+}
