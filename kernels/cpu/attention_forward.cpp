@@ -14,8 +14,34 @@ namespace {
 constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
 
-void check_chunks(
-    const tsp_chunk *chunks, int32_t chunk_count, const char *name, int64_t batch, int64_t rows, bool ascending) {
+/* name: of the table that the chunk is entry c of. */
+void check_chunk(const tsp_chunk &chunk, const char *name, int32_t c, int64_t batch, int64_t rows) {
+    const int64_t free_rows = rows - chunk.count;
+    const bool inside = chunk.first_row >= 0 && chunk.batch_rows >= 0 && chunk.first_row <= free_rows
+        && (batch <= 1 || chunk.batch_rows <= (free_rows - chunk.first_row) / (batch - 1));
+    require(
+        inside,
+        "%s[%d]: first_row %" PRId64 ", batch_rows %" PRId64 ", count %" PRId64 " leave the tensor of %" PRId64
+        " rows in a batch of %" PRId64,
+        name,
+        c,
+        chunk.first_row,
+        chunk.batch_rows,
+        chunk.count,
+        rows,
+        batch);
+    require(
+        chunk.start >= 0 && chunk.start <= INT64_MAX / 2 - chunk.count,
+        "%s[%d]: start is %" PRId64,
+        name,
+        c,
+        chunk.start);
+}
+
+enum class Chunks { QUERIES, KEYS };
+
+void check_chunks(Chunks kind, const tsp_chunk *chunks, int32_t chunk_count, int64_t batch, int64_t rows) {
+    const char *name = kind == Chunks::QUERIES ? "q_chunks" : "k_chunks";
     require(chunk_count >= 0, "%s: the count is %d", name, chunk_count);
     require(chunk_count == 0 || chunks != nullptr, "%s is NULL", name);
     int64_t end = 0;
@@ -25,28 +51,16 @@ void check_chunks(
         if (chunk.count == 0) {
             continue;
         }
-        const int64_t free_rows = rows - chunk.count;
-        const bool inside = chunk.first_row >= 0 && chunk.batch_rows >= 0 && chunk.first_row <= free_rows
-            && (batch <= 1 || chunk.batch_rows <= (free_rows - chunk.first_row) / (batch - 1));
+        check_chunk(chunk, name, c, batch, rows);
         require(
-            inside,
-            "%s[%d]: first_row %" PRId64 ", batch_rows %" PRId64 ", count %" PRId64 " leave the tensor of %" PRId64
-            " rows in a batch of %" PRId64,
+            kind == Chunks::KEYS || batch <= 1 || chunk.batch_rows >= chunk.count,
+            "%s[%d]: batch_rows is %" PRId64 ", so that sequences of %" PRId64 " would write the same rows",
             name,
             c,
-            chunk.first_row,
             chunk.batch_rows,
-            chunk.count,
-            rows,
-            batch);
+            chunk.count);
         require(
-            chunk.start >= 0 && chunk.start <= INT64_MAX - chunk.count,
-            "%s[%d]: start is %" PRId64,
-            name,
-            c,
-            chunk.start);
-        require(
-            !ascending || chunk.start >= end,
+            kind == Chunks::QUERIES || chunk.start >= end,
             "%s[%d]: start is %" PRId64 ", but the chunks before it reach to %" PRId64,
             name,
             c,
@@ -89,8 +103,8 @@ void check(const tsp_attention_args &args) {
     require(args.batch >= 0, "batch is %" PRId64, args.batch);
     require(args.window >= 0, "window is %" PRId64, args.window);
     require(args.scale > 0 && std::isfinite(args.scale), "scale is %g, it must be positive", double{args.scale});
-    check_chunks(args.q_chunks, args.q_chunk_count, "q_chunks", args.batch, args.q.shape[0], false);
-    check_chunks(args.k_chunks, args.k_chunk_count, "k_chunks", args.batch, args.k.shape[0], true);
+    check_chunks(Chunks::QUERIES, args.q_chunks, args.q_chunk_count, args.batch, args.q.shape[0]);
+    check_chunks(Chunks::KEYS, args.k_chunks, args.k_chunk_count, args.batch, args.k.shape[0]);
 }
 
 void check_data(const tsp_attention_args &args) {
@@ -123,12 +137,13 @@ public:
           head_dim(args.q.shape[2]),
           value_width(round_up(head_dim, PANEL)),
           needed(needed_keys(args.k_chunks, args.k_chunk_count, args.q_chunks, args.q_chunk_count, mask)),
-          panels(divide_up(larger(int64_t{0}, needed.end - needed.begin), PANEL)),
           tiles(head_dim > 0 ? tile_count(args.q_chunks, args.q_chunk_count, group, QUERY_ROWS) : 0),
-          threads(static_cast<int32_t>(smaller(int64_t{most_threads}, args.batch * kv_heads * tiles))),
+          heads(tiles > 0 ? args.batch * kv_heads : 0),
+          panels(divide_up(larger(int64_t{0}, needed.end - needed.begin), PANEL)),
+          threads(static_cast<int32_t>(smaller(int64_t{most_threads}, heads * tiles))),
           workspace(memory),
-          keys(workspace.take<T>(tiles > 0 ? args.batch * kv_heads * panels * PANEL * head_dim : 0)),
-          values(workspace.take<T>(tiles > 0 ? args.batch * kv_heads * panels * PANEL * value_width : 0)),
+          keys(workspace.take<T>(heads * panels * PANEL * head_dim)),
+          values(workspace.take<T>(heads * panels * PANEL * value_width)),
           order(workspace.take<int32_t>(args.q_chunk_count)),
           scratch(workspace.take<AttentionTile<T>>(threads)) {}
 
@@ -144,7 +159,6 @@ public:
         WorkQueue packing;
         WorkQueue attending;
         parallel(threads, [&](int64_t thread, int64_t) {
-            const int64_t heads = args.batch * kv_heads;
             for (int64_t job = packing.take(); job < heads * panels; job = packing.take()) {
                 pack(job / panels, job % panels);
             }
@@ -156,7 +170,6 @@ public:
     }
 
 private:
-    /* head: sequence * K + key/value head. */
     void pack(int64_t head, int64_t panel) {
         const T *key_rows[PANEL] = {};
         const T *value_rows[PANEL] = {};
@@ -182,31 +195,44 @@ private:
         const QueryTile queries = tile_at(args.q_chunks, order, group, QUERY_ROWS, rank);
         const tsp_chunk &chunk = args.q_chunks[queries.chunk];
         const int64_t first_row = chunk.first_row + head / kv_heads * chunk.batch_rows;
-        for (int64_t i = 0; i < queries.rows; ++i) {
-            const int64_t token = (queries.first + i) / group;
-            const int64_t query_head = head % kv_heads * group + (queries.first + i) % group;
-            std::memcpy(
-                tile.queries + i * head_dim,
-                element<const T>(args.q, first_row + token, query_head),
-                static_cast<size_t>(head_dim) * sizeof(T));
+        const int64_t first_head = head % kv_heads * group;
+        for_each_row(queries, [&](int64_t i, int64_t token, int64_t member) {
+            const T *query = element<const T>(args.q, first_row + token, first_head + member);
+            T *target = tile.queries + i * AttentionTile<T>::QUERY_STRIDE;
+            std::memcpy(target, query, static_cast<size_t>(head_dim) * sizeof(T));
             tile.visible[i] = visible_from_needed(chunk.start + token, first_row + token);
-        }
+        });
         const PackedHead<T> packed{
             keys + head * panels * PANEL * head_dim,
             values + head * panels * PANEL * value_width,
             panels * PANEL * PANEL,
             head_dim,
+            value_width,
             args.scale * LOG2_E};
-        attend(tile, packed, queries.rows, value_width);
+        attend(tile, packed, queries.rows);
+        for_each_row(queries, [&](int64_t i, int64_t token, int64_t member) {
+            finish_row(tile, i, first_row + token, first_head + member);
+        });
+    }
+
+    /* Calls body(row of the tile, token of the chunk, member of the group of heads). */
+    template <class Body>
+    void for_each_row(const QueryTile &queries, const Body &body) const {
+        int64_t token = queries.first / group;
+        int64_t member = queries.first % group;
         for (int64_t i = 0; i < queries.rows; ++i) {
-            const int64_t row = first_row + (queries.first + i) / group;
-            finish_row(tile, i, row, head % kv_heads * group + (queries.first + i) % group);
+            body(i, token, member);
+            if (++member == group) {
+                member = 0;
+                ++token;
+            }
         }
     }
 
     /* Visible keys counted from the first packed one. */
     KeyRange visible_from_needed(int64_t query, int64_t row) const {
-        const int64_t kv_start = args.kv_start.data == nullptr ? 0 : static_cast<const int32_t *>(args.kv_start.data)[row];
+        const int64_t kv_start =
+            args.kv_start.data == nullptr ? 0 : static_cast<const int32_t *>(args.kv_start.data)[row];
         const KeyRange range = visible_keys(args.k_chunks, args.k_chunk_count, mask, query, kv_start);
         if (range.begin >= range.end) {
             return {panels * PANEL, 0};
@@ -240,8 +266,9 @@ private:
     const int64_t head_dim;
     const int64_t value_width;
     const KeyRange needed;
-    const int64_t panels;
-    const int64_t tiles;
+    const int64_t tiles;  /* for each key/value head */
+    const int64_t heads;  /* key/value heads of all sequences: sequence * K + head */
+    const int64_t panels; /* of 64 keys, for each of them */
     const int32_t threads;
     Workspace workspace;
     T *const keys;

@@ -25,8 +25,7 @@ int64_t element_bytes(tsp_dtype dtype);
 int64_t element_count(const tsp_tensor &tensor);
 
 /* Rank, dtype (one of dtypes), no negative dimension, last stride 1, no negative stride. */
-void require_tensor(
-    const tsp_tensor &tensor, const char *name, int32_t rank, std::initializer_list<tsp_dtype> dtypes);
+void require_tensor(const tsp_tensor &tensor, const char *name, int32_t rank, std::initializer_list<tsp_dtype> dtypes);
 
 void require_shape(const tsp_tensor &tensor, const char *name, std::initializer_list<int64_t> shape);
 

@@ -30,8 +30,8 @@ Rows join(const tsp_tensor &source, const tsp_tensor &target) {
     rows.length = source.shape[rows.rank];
     while (rows.rank > 0) {
         const int32_t last = rows.rank - 1;
-        const bool joinable = source.shape[last] == 1
-            || (source.strides[last] == rows.length && target.strides[last] == rows.length);
+        const bool joinable =
+            source.shape[last] == 1 || (source.strides[last] == rows.length && target.strides[last] == rows.length);
         if (!joinable) {
             break;
         }

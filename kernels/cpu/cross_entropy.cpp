@@ -185,8 +185,7 @@ tsp_status cross_entropy_finish(const void *args_in, const tsp_launch *launch_in
         for (int64_t t = 0; t < rows; ++t) {
             float loss = 0.0f;
             if (static_cast<const int32_t *>(args.labels.data)[t] >= 0) {
-                const State state =
-                    load_state(static_cast<const float *>(args.state.data) + t * args.state.strides[0]);
+                const State state = load_state(static_cast<const float *>(args.state.data) + t * args.state.strides[0]);
                 loss = static_cast<float>(state.maximum + std::log(double{state.sum}) - state.label_logit);
                 ++labelled;
             }

@@ -51,11 +51,11 @@ int64_t row_stride(int64_t columns, int64_t element_bytes) {
 }
 
 struct Plan {
-    int64_t rows;            /* T */
-    int64_t columns;         /* h */
-    int64_t depth;           /* h, padded as in the panels of gate and up */
-    int64_t features;        /* f */
-    int64_t block_rows;      /* rows of the largest block */
+    int64_t rows;       /* T */
+    int64_t columns;    /* h */
+    int64_t depth;      /* h, padded as in the panels of gate and up */
+    int64_t features;   /* f */
+    int64_t block_rows; /* rows of the largest block */
     int64_t x_stride;
     int64_t hidden_stride;
     int64_t element_bytes;
@@ -150,7 +150,7 @@ void multiply_panel(
 
 /* silu(gate) * up, silu(g) = g / (1 + e^-g). */
 template <class T>
-Vec silu_product(Vec gate, Vec up) {
+TSP_INLINE Vec silu_product(Vec gate, Vec up) {
     const Vec power = gate * broadcast(-1.44269504f);
     const Vec exponential = std::is_same_v<T, bf16> ? exp2_coarse(power) : exp2(power);
     return gate / (broadcast(1.0f) + exponential) * up;

@@ -1,4 +1,4 @@
-/* The frame around every kernel: reading its arguments, turning exceptions into a status, sharing work out to threads. */
+/* The frame around every kernel: reads its arguments, turns exceptions into a status, shares work out to threads. */
 #pragma once
 
 #include <cstring>

@@ -2,8 +2,8 @@
  * The register tile of every matrix product: ROWS rows of A times VECS * WIDTH columns of a packed panel of B.
  *
  * A panel has 64 columns: f32 [k][64], or bf16 [k / 2][64][2], two consecutive k in one 32-bit word. A is row-major and
- * each of its words is broadcast, so a bf16 pair of A meets a bf16 pair of B and one instruction multiplies both; levels
- * without that instruction widen the two halves and multiply twice, in the same order.
+ * each of its words is broadcast, so a bf16 pair of A meets a bf16 pair of B and one instruction multiplies both.
+ * Levels without that instruction widen the two halves and multiply twice, in the same order.
  */
 #pragma once
 
@@ -52,7 +52,7 @@ TSP_INLINE void store_tile(const Vec (&sum)[ROWS][VECS], float *target, int64_t 
     }
 }
 
-/* sum += A B over depth values of k. a: row 0, rows a_stride elements apart. b: the tile's first column in its panel. */
+/* sum += A B over depth values of k. a: row 0, rows a_stride elements apart. b: the tile's first column in a panel. */
 template <int ROWS, int VECS>
 TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const float *a, int64_t a_stride, const float *b, int64_t depth) {
 #pragma GCC unroll 4

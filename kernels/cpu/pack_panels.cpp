@@ -18,9 +18,6 @@ namespace {
 /* Elements that are worth a thread. */
 constexpr int64_t GRAIN = int64_t{1} << 15;
 
-/* Panels beyond this do not stay in the last-level cache anyway, so they are written past it. */
-constexpr int64_t STREAM_BYTES = int64_t{32} << 20;
-
 struct Plan {
     int64_t rows;           /* of each source */
     int64_t columns;        /* K */
@@ -118,64 +115,102 @@ TSP_INLINE Vec load_words_partial(const Source *source, int64_t count) {
     return load_words<Panel>(padded);
 }
 
+/* Rows that become the 64 bytes of a line of a panel, and words of each that are read before the next. */
+constexpr int64_t LINE_COLUMNS = 16;
+constexpr int64_t BLOCK_WORDS = 16;
+
+/* A block of the source as words, cast and padded with zeros. */
+struct Block {
+    alignas(64) float rows[LINE_COLUMNS][BLOCK_WORDS];
+};
+
 template <class Panel, class Source>
 struct Packer {
+    static constexpr int64_t BLOCK_DEPTH = BLOCK_WORDS * WORD<Panel>;
+
     const tsp_pack_args &args;
     const Plan &plan;
     bool streamed;
 
-    /* k counts elements. */
     void pack(int64_t panel) const {
-        constexpr int64_t STEP = WIDTH * WORD<Panel>;
         Panel *target = static_cast<Panel *>(args.panels.data) + (args.first_panel + panel) * plan.depth * PANEL;
-        for (int64_t k = 0; k < plan.depth; k += STEP) {
-            for (int64_t column = 0; column < PANEL; column += WIDTH) {
+        for (int64_t k = 0; k < plan.depth; k += BLOCK_DEPTH) {
+            const int64_t left = (plan.depth - k) / WORD<Panel>;
+            const int64_t words = left < BLOCK_WORDS ? left : BLOCK_WORDS;
+            for (int64_t column = 0; column < PANEL; column += LINE_COLUMNS) {
+                pack_block(panel, column, k, words, reinterpret_cast<float *>(target + k * PANEL) + column);
+            }
+        }
+    }
+
+    /* Columns column .. column + 15 of a panel come from consecutive rows of one source. */
+    void pack_block(int64_t panel, int64_t column, int64_t k, int64_t words, float *target) const {
+        const tsp_tensor &tensor = column < plan.rows_per_panel ? args.source : args.second;
+        const int64_t row = panel * plan.rows_per_panel + column % plan.rows_per_panel;
+        const int64_t rows = plan.rows - row;
+        const int64_t depth = plan.columns - k;
+        const Source *source = static_cast<const Source *>(tensor.data) + row * tensor.strides[0] + k;
+        if (std::is_same_v<Panel, Source> && rows >= LINE_COLUMNS && depth >= BLOCK_DEPTH) {
+            transpose_block(source, tensor.strides[0], words, target);
+            return;
+        }
+        Block block;
+        for (int64_t i = 0; i < LINE_COLUMNS; ++i) {
+            gather(block.rows[i], source + i * tensor.strides[0], i < rows ? depth : 0);
+        }
+        transpose_block(block.rows[0], BLOCK_WORDS, words, target);
+    }
+
+    /* The words of count elements, and zeros behind them. */
+    static void gather(float *row, const Source *source, int64_t count) {
+        constexpr int64_t STEP = WIDTH * WORD<Panel>;
+        for (int64_t word = 0; word < BLOCK_WORDS; word += WIDTH) {
+            Vec words = zero();
+            if (count >= STEP) {
+                prefetch_line(source + 2 * BLOCK_DEPTH);
+                prefetch_line(source + 2 * BLOCK_DEPTH + STEP / 2);
+                words = load_words<Panel>(source);
+            } else if (count > 0) {
+                words = load_words_partial<Panel>(source, count);
+            }
+            store(row + word, words);
+            source += STEP;
+            count -= STEP;
+        }
+    }
+
+    /* Rows of words, stride elements apart, to lines of a panel. */
+    template <class T>
+    void transpose_block(const T *source, int64_t stride, int64_t words, float *target) const {
+        for (int64_t word = 0; word < words; word += WIDTH) {
+            for (int64_t column = 0; column < LINE_COLUMNS; column += WIDTH) {
                 Vec square[WIDTH];
-                load_square(square, panel, column, k);
+                const T *corner = source + column * stride + word * WORD<T>;
+#pragma GCC unroll 16
+                for (int64_t i = 0; i < WIDTH; ++i) {
+                    square[i] = load(reinterpret_cast<const float *>(corner + i * stride));
+                    prefetch_line(corner + i * stride + 2 * BLOCK_WORDS * WORD<T>);
+                }
                 transpose(square);
-                const int64_t words = (plan.depth - k) / WORD<Panel>;
-                auto *words_target = reinterpret_cast<float *>(target + k * PANEL) + column;
-                for (int64_t i = 0; i < WIDTH && i < words; ++i) {
-                    if (streamed) {
-                        stream(words_target + i * PANEL, square[i]);
-                    } else {
-                        store(words_target + i * PANEL, square[i]);
-                    }
+                float *lines = target + word * PANEL + column;
+                for (int64_t i = 0; i < WIDTH && i < words - word; ++i) {
+                    streamed ? stream(lines + i * PANEL, square[i]) : store(lines + i * PANEL, square[i]);
                 }
             }
         }
     }
 
-    /* Columns column .. column + WIDTH - 1 of a panel come from consecutive rows of one source. */
-    void load_square(Vec (&square)[WIDTH], int64_t panel, int64_t column, int64_t k) const {
-        const tsp_tensor &tensor = column < plan.rows_per_panel ? args.source : args.second;
-        const int64_t row = panel * plan.rows_per_panel + column % plan.rows_per_panel;
-        const Source *source = static_cast<const Source *>(tensor.data) + row * tensor.strides[0] + k;
-        const int64_t count = plan.columns - k;
-        if (row + WIDTH <= plan.rows && count >= WIDTH * WORD<Panel>) {
-#pragma GCC unroll 16
-            for (int i = 0; i < WIDTH; ++i) {
-                square[i] = load_words<Panel>(source + i * tensor.strides[0]);
-            }
-            return;
-        }
-        for (int i = 0; i < WIDTH; ++i) {
-            if (row + i >= plan.rows || count <= 0) {
-                square[i] = zero();
-            } else if (count >= WIDTH * WORD<Panel>) {
-                square[i] = load_words<Panel>(source + i * tensor.strides[0]);
-            } else {
-                square[i] = load_words_partial<Panel>(source + i * tensor.strides[0], count);
-            }
-        }
+    /* Into the second-level cache, for the next block of the same rows; the hardware does not follow so many rows. */
+    static void prefetch_line(const void *address) {
+        __builtin_prefetch(address, 0, 2);
     }
 };
 
 template <class Panel, class Source>
 void pack_all(const tsp_pack_args &args, const Plan &plan, int32_t threads) {
-    const int64_t bytes = plan.panels * plan.depth * PANEL * static_cast<int64_t>(sizeof(Panel));
-    const bool aligned = reinterpret_cast<uintptr_t>(args.panels.data) % sizeof(Vec) == 0;
-    const Packer<Panel, Source> packer{args, plan, bytes >= STREAM_BYTES && aligned};
+    /* Past the caches even when the panels would fit: they are written a line here and a line there. */
+    const bool streamed = reinterpret_cast<uintptr_t>(args.panels.data) % sizeof(Vec) == 0;
+    const Packer<Panel, Source> packer{args, plan, streamed};
     parallel_for(threads, plan.panels, 1 + GRAIN / (plan.depth * PANEL), [&](int64_t first, int64_t last) {
         for (int64_t panel = first; panel < last; ++panel) {
             packer.pack(panel);

@@ -14,12 +14,16 @@ namespace {
 /* Elements that are worth a thread. */
 constexpr int64_t GRAIN = int64_t{1} << 14;
 
+/* Outputs beyond this do not stay in the last-level cache anyway, so they are written past it. */
+constexpr int64_t STREAM_BYTES = int64_t{32} << 20;
+
+constexpr uintptr_t LINE_BYTES = 64;
+
+/* Rounds to T. */
 template <class T>
-TSP_INLINE Vec round_to(Vec x) {
+TSP_INLINE void round2(Vec &first, Vec &second) {
     if constexpr (std::is_same_v<T, bf16>) {
-        return round_bf16(x);
-    } else {
-        return x;
+        round2_bf16(first, second);
     }
 }
 
@@ -32,57 +36,68 @@ struct Row {
     T *sum;
     T *out;
 
-    /* x' of count lanes; WIDTH of them are read without a mask. */
+    TSP_INLINE Vec input(int64_t i) const {
+        return delta == nullptr ? load(x + i) : load(x + i) + load(delta + i);
+    }
+
+    /* Lanes from count on are zero. */
     TSP_INLINE Vec input(int64_t i, int count) const {
-        const bool whole = count == WIDTH;
-        const Vec value = whole ? load(x + i) : load_partial(x + i, count);
-        if (delta == nullptr) {
-            return value;
-        }
-        return value + (whole ? load(delta + i) : load_partial(delta + i, count));
+        const Vec value = load_partial(x + i, count);
+        return delta == nullptr ? value : value + load_partial(delta + i, count);
     }
 
-    /* The squares of x' at i, which sum receives. */
-    TSP_INLINE Vec add_squares(Vec squares, int64_t i, int count) const {
-        Vec value = input(i, count);
-        if (sum != nullptr) {
-            value = round_to<T>(value);
-            if (count == WIDTH) {
-                store(sum + i, value);
-            } else {
-                store_partial(sum + i, value, count);
-            }
-        }
-        return fma(value, value, squares);
-    }
-
-    /* The sum of the squares; two chains of additions, since one would wait for itself. */
+    /* The sum of squares of x', which sum receives; two chains of additions, since one would wait for itself. */
     float sum_of_squares(int64_t n) const {
         Vec even = zero();
         Vec odd = zero();
         int64_t i = 0;
         for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
-            even = add_squares(even, i, WIDTH);
-            odd = add_squares(odd, i + WIDTH, WIDTH);
+            Vec first = input(i);
+            Vec second = input(i + WIDTH);
+            if (sum != nullptr) {
+                round2<T>(first, second);
+                store2(sum + i, first, second);
+            }
+            even = fma(first, first, even);
+            odd = fma(second, second, odd);
         }
         for (; i < n; i += WIDTH) {
-            even = add_squares(even, i, static_cast<int>(n - i < WIDTH ? n - i : WIDTH));
+            const int count = lanes_left(n - i);
+            Vec value = input(i, count);
+            Vec unused = zero();
+            if (sum != nullptr) {
+                round2<T>(value, unused);
+                store_partial(sum + i, value, count);
+            }
+            even = fma(value, value, even);
         }
         return reduce_add(even + odd);
     }
 
-    void scale(int64_t n, float factor) const {
+    /* out = x' times factor, rounded, times weight. */
+    void scale(int64_t n, float factor, bool streamed) const {
         const Row source = sum == nullptr ? *this : Row{sum, nullptr, weight, nullptr, out};
         const Vec factors = broadcast(factor);
         int64_t i = 0;
-        for (; i + WIDTH <= n; i += WIDTH) {
-            store(out + i, round_to<T>(source.input(i, WIDTH) * factors) * load(weight + i));
+        for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
+            Vec first = source.input(i) * factors;
+            Vec second = source.input(i + WIDTH) * factors;
+            round2<T>(first, second);
+            first = first * load(weight + i);
+            second = second * load(weight + i + WIDTH);
+            streamed ? stream2(out + i, first, second) : store2(out + i, first, second);
         }
-        if (i < n) {
-            const int count = static_cast<int>(n - i);
-            const Vec normalised = round_to<T>(source.input(i, count) * factors);
-            store_partial(out + i, normalised * load_partial(weight + i, count), count);
+        for (; i < n; i += WIDTH) {
+            const int count = lanes_left(n - i);
+            Vec value = source.input(i, count) * factors;
+            Vec unused = zero();
+            round2<T>(value, unused);
+            store_partial(out + i, value * load_partial(weight + i, count), count);
         }
+    }
+
+    static int lanes_left(int64_t count) {
+        return static_cast<int>(count < WIDTH ? count : WIDTH);
     }
 };
 
@@ -104,8 +119,9 @@ template <class T, class Delta>
 void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
     const int64_t n = args.x.shape[args.x.rank - 1];
     const int64_t rows = n == 0 ? 0 : element_count(args.x) / n;
-    parallel_for(threads, rows, 1 + GRAIN / (n + 1), [&](int64_t first, int64_t last) {
-        for (int64_t i = first; i < last; ++i) {
+    const bool large = rows * n * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
+    parallel_for(threads, rows, 1 + GRAIN / (n + 1), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
             const Row<T, Delta> row{
                 row_of<T>(args.x, i),
                 row_of<Delta>(args.delta, i),
@@ -114,9 +130,11 @@ void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
                 args.weight.data == nullptr ? nullptr : row_of<T>(args.out, i)};
             const float squares = row.sum_of_squares(n);
             if (row.out != nullptr) {
-                row.scale(n, 1.0f / std::sqrt(squares / static_cast<float>(n) + args.epsilon));
+                const bool streamed = large && reinterpret_cast<uintptr_t>(row.out) % LINE_BYTES == 0;
+                row.scale(n, 1.0f / std::sqrt(squares / static_cast<float>(n) + args.epsilon), streamed);
             }
         }
+        stream_fence();
     });
 }
 

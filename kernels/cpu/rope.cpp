@@ -36,8 +36,8 @@ TSP_INLINE void cosine_and_sine(float angle, double &cosine, double &sine) {
 
     /* Taylor's series on |r| <= pi / 4; the first terms left out are below 7e-12. */
     const double q = r * r;
-    const double s = r
-        * (1 + q * (-1.0 / 6 + q * (1.0 / 120 + q * (-1.0 / 5040 + q * (1.0 / 362880 + q * (-1.0 / 39916800))))));
+    const double s =
+        r * (1 + q * (-1.0 / 6 + q * (1.0 / 120 + q * (-1.0 / 5040 + q * (1.0 / 362880 + q * (-1.0 / 39916800))))));
     const double c = 1
         + q
             * (-1.0 / 2

@@ -4,12 +4,12 @@
  *
  *   zero, broadcast                      constants
  *   load, store                          WIDTH consecutive f32 or bf16, any alignment
- *   load_partial, store_partial          the first `count` of them, never touching memory behind; the rest reads as zero
+ *   load_partial, store_partial          the first `count` of them, never touching what is behind; the rest is read as 0
  *   store2                               2 * WIDTH bf16 from two vectors; subnormal results may become zero
- *   stream, stream_fence                 stores past the caches of f32; a thread ends a run of them with the fence
- *   narrow_pairs                         the words of 2 * WIDTH bf16 from two vectors
- *   round_bf16                           the nearest bf16 value as a float
- *   fma, max, min, sqrt, select_range    per lane; fma rounds once wherever the instruction exists. max and min give the
+ *   stream, stream2, stream_fence        store and store2 past the caches, to aligned memory; the fence ends a series
+ *   narrow_pairs, narrow_normal_pairs    the words of 2 * WIDTH bf16 from two vectors, as store and as store2 round
+ *   round_bf16, round2_bf16              the nearest bf16 value as a float; of two vectors, as store2 rounds
+ *   fma, max, min, sqrt, select_range    per lane; fma rounds once where the instruction exists. max and min give the
  *                                        second operand when either is NaN
  *   reduce_add, reduce_max               over the lanes, halving the vector: the same order in every run
  *   exp2, exp2_coarse                    2^x within 2 units of the last place, and within 5e-6 for results that are
@@ -81,6 +81,16 @@ TSP_INLINE T from_float(float x) {
 #endif
 
 namespace tsp::TSP_ISA {
+
+template <class T>
+TSP_INLINE void stream2(T *target, Vec first, Vec second) {
+    if constexpr (std::is_same_v<T, bf16>) {
+        stream(reinterpret_cast<float *>(target), narrow_normal_pairs(first, second));
+    } else {
+        stream(target, first);
+        stream(target + WIDTH, second);
+    }
+}
 
 /* Makes this thread's streamed stores visible before its later ones. */
 TSP_INLINE void stream_fence() {

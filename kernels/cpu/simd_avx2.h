@@ -96,6 +96,15 @@ TSP_INLINE Vec round_bf16(Vec x) {
     return _mm256_castsi256_ps(_mm256_and_si256(round_upper(x), _mm256_set1_epi32(static_cast<int>(0xffff0000))));
 }
 
+TSP_INLINE Vec narrow_normal_pairs(Vec first, Vec second) {
+    return narrow_pairs(first, second);
+}
+
+TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
+    first = round_bf16(first);
+    second = round_bf16(second);
+}
+
 TSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }

@@ -69,14 +69,26 @@ TSP_INLINE void store_partial(bf16 *target, Vec x, int count) {
     _mm256_mask_storeu_epi16(target, first_lanes(count), narrow(x));
 }
 
-TSP_INLINE void store2(bf16 *target, Vec first, Vec second) {
+/* The words of 2 * WIDTH bf16, the nearest to first and then second. */
+TSP_INLINE Vec narrow_pairs(Vec first, Vec second) {
+    /* The upper halves of the lanes of first, then those of second. */
+    alignas(64) static constexpr int16_t UPPER[] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
+                                                    33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+    return _mm512_castsi512_ps(
+        _mm512_permutex2var_epi16(round_upper(first), _mm512_load_si512(UPPER), round_upper(second)));
+}
+
+/* As narrow_pairs, in a third of the time; subnormal results may become zero. */
+TSP_INLINE Vec narrow_normal_pairs(Vec first, Vec second) {
 #if defined(__AVX512BF16__)
-    const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
-    std::memcpy(target, &both, sizeof both);
+    return load_as<Vec>(&static_cast<const __m512bh &>(_mm512_cvtne2ps_pbh(second, first)));
 #else
-    store(target, first);
-    store(target + WIDTH, second);
+    return narrow_pairs(first, second);
 #endif
+}
+
+TSP_INLINE void store2(bf16 *target, Vec first, Vec second) {
+    _mm512_storeu_ps(target, narrow_normal_pairs(first, second));
 }
 
 TSP_INLINE void store2(float *target, Vec first, Vec second) {
@@ -89,9 +101,10 @@ TSP_INLINE void stream(float *target, Vec x) {
     _mm512_stream_ps(target, x);
 }
 
-/* The words of 2 * WIDTH bf16, the nearest to first and then second. */
-TSP_INLINE Vec narrow_pairs(Vec first, Vec second) {
-    return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(narrow(first)), narrow(second), 1));
+TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
+    const __m512i halves = _mm512_castps_si512(narrow_normal_pairs(first, second));
+    first = widen(_mm512_castsi512_si256(halves));
+    second = widen(_mm512_extracti64x4_epi64(halves, 1));
 }
 
 TSP_INLINE Vec round_bf16(Vec x) {

@@ -93,6 +93,15 @@ TSP_INLINE Vec round_bf16(Vec x) {
     return as<Vec>(round_upper(x) & 0xffff0000);
 }
 
+TSP_INLINE Vec narrow_normal_pairs(Vec first, Vec second) {
+    return narrow_pairs(first, second);
+}
+
+TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
+    first = round_bf16(first);
+    second = round_bf16(second);
+}
+
 TSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
     return a * b + c;
 }

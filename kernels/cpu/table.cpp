@@ -1,6 +1,6 @@
 /* The table of one level; dispatch.cpp chooses among them. */
-#include "ops.h"
 #include "kernel.h"
+#include "ops.h"
 
 #define TSP_TEXT_OF(x) #x
 #define TSP_TEXT(x) TSP_TEXT_OF(x)

@@ -50,8 +50,8 @@ visible_keys(const tsp_chunk *chunks, int32_t chunk_count, KeyMask mask, int64_t
 }
 
 /* The positions that some query of the chunks may see, whatever kv_start says. */
-TSP_HD KeyRange needed_keys(
-    const tsp_chunk *keys, int32_t key_chunks, const tsp_chunk *queries, int32_t query_chunks, KeyMask mask) {
+TSP_HD KeyRange
+needed_keys(const tsp_chunk *keys, int32_t key_chunks, const tsp_chunk *queries, int32_t query_chunks, KeyMask mask) {
     KeyRange needed{key_count(keys, key_chunks), 0};
     for (int32_t c = 0; c < query_chunks; ++c) {
         if (queries[c].count > 0) {

@@ -3,7 +3,7 @@
  *
  * The rows of a tile are consecutive pairs (token of one chunk, query head of one group), the head running faster: the
  * heads that share a key/value head share its tiles, and rows of a tile see almost the same keys. Tiles are ordered by
- * descending position of their queries: under a causal mask the heaviest come first, and the lightest level the threads.
+ * descending position of their queries: under a causal mask the heaviest come first, the lightest level the threads.
  */
 #pragma once
 

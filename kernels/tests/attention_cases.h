@@ -16,8 +16,9 @@ struct Chunks {
     int64_t key_rows;
 };
 
-/* PEAKED: scores of some hundreds. COUNTING: equal scores and one-hot values, so that out counts keys exactly. */
-enum class Values { NORMAL, PEAKED, COUNTING };
+/* PEAKED: scores of some hundreds. COUNTING: equal scores and one-hot values, so that out counts keys exactly.
+ * BROKEN: the query with index 3 is NaN, and so must be its output, but no other. */
+enum class Values { NORMAL, PEAKED, COUNTING, BROKEN };
 
 struct Case {
     std::string name;
@@ -86,22 +87,30 @@ inline std::vector<Case> attention_cases() {
     add({.name = "long grouped", .chunks = one_chunk(203, 203), .kv_heads = 2, .group = 4, .head_dim = 32});
     for (const int64_t window : {1, 2, 31, 64, 100, 1000}) {
         add({.name = "window " + text(window), .chunks = one_chunk(301, 301), .group = 3, .window = window});
-        add({.name = "window without causal mask " + text(window),
+        add(
+            {.name = "window without causal mask " + text(window),
              .chunks = one_chunk(40, 160),
              .causal = false,
              .window = window});
         add({.name = "window of one query " + text(window), .chunks = one_chunk(1, 301), .window = window});
     }
-    const std::function<int32_t(int64_t)> documents = [](int64_t index) { return static_cast<int32_t>(index < 50 ? 0 : index < 131 ? 50 : 131); };
+    const std::function<int32_t(int64_t)> documents = [](int64_t index) {
+        return static_cast<int32_t>(index < 50 ? 0 : index < 131 ? 50 : 131);
+    };
     const auto beyond = [](int64_t index) { return static_cast<int32_t>(index % 3 == 0 ? index + 1 : index / 2); };
     add({.name = "documents", .chunks = one_chunk(203, 203), .group = 2, .kv_start = documents});
     add({.name = "documents and window", .chunks = one_chunk(203, 203), .window = 40, .kv_start = documents});
-    add({.name = "documents without causal mask", .chunks = one_chunk(203, 203), .causal = false, .kv_start = documents});
+    add(
+        {.name = "documents without causal mask",
+         .chunks = one_chunk(203, 203),
+         .causal = false,
+         .kv_start = documents});
     add({.name = "rows without keys", .chunks = one_chunk(203, 203), .group = 2, .kv_start = beyond});
     add({.name = "no row has keys", .chunks = one_chunk(99, 99), .kv_start = [](int64_t) { return 1 << 30; }});
     for (const int64_t degree : {1, 2, 3, 4}) {
         for (int64_t p = 0; p < degree; ++p) {
-            add({.name = "zigzag " + text(p) + " of " + text(degree),
+            add(
+                {.name = "zigzag " + text(p) + " of " + text(degree),
                  .chunks = zigzag(degree, p, 203, 2),
                  .batch = 2,
                  .group = 2,
@@ -114,13 +123,17 @@ inline std::vector<Case> attention_cases() {
     }
     add({.name = "zigzag with window", .chunks = zigzag(3, 1, 401), .head_dim = 40, .window = 90});
     add({.name = "batch", .chunks = one_chunk(70, 101, 3), .batch = 3, .kv_heads = 2, .head_dim = 72, .padding = 5});
-    add({.name = "missing keys", .chunks = {{{0, 0, 40, 60}}, {{2, 0, 30, 10}, {32, 0, 20, 70}}, 40, 52}, .window = 45});
+    add(
+        {.name = "missing keys",
+         .chunks = {{{0, 0, 40, 60}}, {{2, 0, 30, 10}, {32, 0, 20, 70}}, 40, 52},
+         .window = 45});
     add({.name = "keys of the future", .chunks = {{{0, 0, 10, 0}}, {{0, 0, 10, 5}}, 10, 10}, .group = 2});
     add({.name = "no keys", .chunks = {{{0, 0, 10, 0}}, {}, 10, 0}});
     add({.name = "no key rows", .chunks = {{{0, 0, 10, 0}}, {{0, 0, 0, 0}}, 10, 0}, .causal = false});
     add({.name = "no queries", .chunks = {{}, {{0, 0, 10, 0}}, 4, 10}});
     add({.name = "no batch", .chunks = one_chunk(10, 10), .batch = 0});
     add({.name = "peaked", .chunks = one_chunk(203, 203), .head_dim = 64, .values = Values::PEAKED});
+    add({.name = "broken query", .chunks = one_chunk(70, 70), .head_dim = 24, .values = Values::BROKEN});
     return cases;
 }
 

@@ -1,4 +1,4 @@
-/* Attention of one query in float64, written as tsp_kernels.h says it, with a bound on what a correct kernel may err. */
+/* Attention of one query in float64, written as tsp_kernels.h says it, and how far a correct kernel may be from it. */
 #pragma once
 
 #include <cmath>
@@ -31,8 +31,8 @@ struct Expected {
 };
 
 /* The query in this row, at this index of the whole sequence, of sequence b. */
-inline Expected
-expected_attention(const tsp_attention_args &args, int64_t b, int64_t row, int64_t index, int64_t head) {
+inline Expected expected_attention(
+    const tsp_attention_args &args, int64_t b, int64_t row, int64_t index, int64_t head) {
     const int64_t head_dim = args.q.shape[2];
     const int64_t kv_head = head / (args.q.shape[1] / args.k.shape[1]);
     const auto *kv_start = static_cast<const int32_t *>(args.kv_start.data);

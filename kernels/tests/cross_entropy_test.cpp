@@ -31,10 +31,12 @@ struct Wanted {
 class Fixture {
 public:
     explicit Fixture(const Case &test)
-        : test(test), labels({test.rows}, TSP_I32, test.padding), losses({test.rows}, TSP_F32, test.padding) {
+        : test(test),
+          labels({test.rows}, TSP_I32, test.padding),
+          losses({test.rows}, TSP_F32, test.padding) {
         for (const int64_t shard : test.shards) {
-            logits.push_back(std::make_unique<TestTensor>(
-                std::initializer_list<int64_t>{test.rows, shard}, TSP_F32, test.padding));
+            logits.push_back(
+                std::make_unique<TestTensor>(std::initializer_list<int64_t>{test.rows, shard}, TSP_F32, test.padding));
             fill_normal(logits.back()->view, static_cast<uint32_t>(logits.size()), test.scale);
             for_each(logits.back()->view, [&](int64_t i, int64_t j, int64_t) {
                 put(logits.back()->view, get(logits.back()->view, i, j) + test.offset, i, j);

@@ -15,8 +15,8 @@ struct Case {
     bool saved = false;
 
     std::string name() const {
-        return std::string(dtype == TSP_BF16 ? "bf16" : "f32") + " T=" + std::to_string(rows) + " h="
-            + std::to_string(columns) + " f=" + std::to_string(features) + (padding > 0 ? " padded" : "")
+        return std::string(dtype == TSP_BF16 ? "bf16" : "f32") + " T=" + std::to_string(rows)
+            + " h=" + std::to_string(columns) + " f=" + std::to_string(features) + (padding > 0 ? " padded" : "")
             + (accumulate ? " accumulate" : "") + (saved ? " saved" : "");
     }
 };
@@ -83,7 +83,8 @@ void check_saved(const Level &level, const MlpReference::Hidden &hidden, const t
         const MlpReference::Sum up = hidden.up[at];
         level.close(
             get(saved, row, column), gate.value, gate.error + rounding * (std::fabs(gate.value) + gate.error), "gate");
-        level.close(get(saved, row, column + 32), up.value, up.error + rounding * (std::fabs(up.value) + up.error), "up");
+        level.close(
+            get(saved, row, column + 32), up.value, up.error + rounding * (std::fabs(up.value) + up.error), "up");
     }
 }
 

@@ -69,13 +69,23 @@ int64_t span_of(const tsp_tensor &view) {
 
 /* Calls body(offset in a, offset in b) for each element of two tensors of one shape. */
 template <class Body>
-void for_each_pair(const tsp_tensor &a, const tsp_tensor &b, const Body &body, int32_t dim = 0, int64_t at_a = 0,
-    int64_t at_b = 0) {
-    for (int64_t i = 0; i < a.shape[dim]; ++i) {
-        if (dim == a.rank - 1) {
-            body(at_a + i, at_b + i);
-        } else {
-            for_each_pair(a, b, body, dim + 1, at_a + i * a.strides[dim], at_b + i * b.strides[dim]);
+void for_each_pair(const tsp_tensor &a, const tsp_tensor &b, const Body &body) {
+    const int32_t last = a.rank - 1;
+    int64_t rows = 1;
+    for (int32_t i = 0; i < last; ++i) {
+        rows *= a.shape[i];
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+        int64_t at_a = 0;
+        int64_t at_b = 0;
+        int64_t rest = row;
+        for (int32_t i = last - 1; i >= 0; --i) {
+            at_a += rest % a.shape[i] * a.strides[i];
+            at_b += rest % a.shape[i] * b.strides[i];
+            rest /= a.shape[i];
+        }
+        for (int64_t column = 0; column < a.shape[last]; ++column) {
+            body(at_a + column, at_b + column);
         }
     }
 }
@@ -102,13 +112,8 @@ uint32_t bits_at(const tsp_tensor &tensor, int64_t at) {
 
 /* gap 0 for both: one long row. All bit patterns of the source occur, NaN and subnormals among them. */
 void test_copy(
-    const Level &level,
-    tsp_dtype from,
-    tsp_dtype to,
-    const std::vector<int64_t> &shape,
-    int64_t source_gap,
-    int64_t target_gap,
-    int32_t threads) {
+    const Level &level, tsp_dtype from, tsp_dtype to, const std::vector<int64_t> &shape, int64_t source_gap,
+    int64_t target_gap, int32_t threads) {
     tsp_tensor source = view_of(nullptr, from, shape, source_gap);
     tsp_tensor target = view_of(nullptr, to, shape, target_gap);
     const Buffer source_memory(span_of(source) * bytes_of(from), source_gap == 1 ? bytes_of(from) : 0, 0);
@@ -143,8 +148,21 @@ void test_copy(
 
 void test_copies(const Level &level) {
     const std::vector<std::vector<int64_t>> shapes = {
-        {1}, {7}, {16}, {33}, {70001}, {3, 5}, {3, 1}, {17, 64}, {1, 200}, {5, 0}, {2, 3, 31}, {4, 9, 128},
-        {2, 3, 4, 5}, {3, 2, 40, 65}, {2, 1, 3, 1}};
+        {1},
+        {7},
+        {16},
+        {33},
+        {70001},
+        {3, 5},
+        {3, 1},
+        {17, 64},
+        {1, 200},
+        {5, 0},
+        {2, 3, 31},
+        {4, 9, 128},
+        {2, 3, 4, 5},
+        {3, 2, 40, 65},
+        {2, 1, 3, 1}};
     const std::pair<tsp_dtype, tsp_dtype> casts[] = {
         {TSP_F32, TSP_F32}, {TSP_F32, TSP_BF16}, {TSP_BF16, TSP_F32}, {TSP_BF16, TSP_BF16}, {TSP_I32, TSP_I32}};
     for (const auto &[from, to] : casts) {

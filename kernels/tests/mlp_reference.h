@@ -9,13 +9,11 @@ struct MlpReference {
     const tsp_gated_mlp_args &args;
     PanelLayout gate_up;
     PanelLayout down;
-    double unit; /* rounding of a multiply-add: bf16 products of a pair are summed before they are added */
 
     explicit MlpReference(const tsp_gated_mlp_args &args)
         : args(args),
           gate_up{TSP_PANELS_GATE_UP, args.x.dtype, args.intermediate, args.x.shape[1]},
-          down{TSP_PANELS_PLAIN, args.x.dtype, args.x.shape[1], args.intermediate},
-          unit(FP32_ROUNDING) {}
+          down{TSP_PANELS_PLAIN, args.x.dtype, args.x.shape[1], args.intermediate} {}
 
     struct Sum {
         double value;
@@ -38,7 +36,7 @@ struct MlpReference {
             sum.value += term;
             sum.error += std::fabs(term);
         }
-        sum.error *= unit * static_cast<double>(args.x.shape[1] + 1);
+        sum.error *= FP32_ROUNDING * static_cast<double>(args.x.shape[1] + 1);
         return sum;
     }
 
@@ -71,7 +69,7 @@ struct MlpReference {
             sum.error += std::fabs(weight) * feature.error;
             magnitude += std::fabs(weight) * (std::fabs(feature.value) + feature.error);
         }
-        sum.error += unit * static_cast<double>(args.intermediate + 2) * magnitude;
+        sum.error += FP32_ROUNDING * static_cast<double>(args.intermediate + 2) * magnitude;
         return sum;
     }
 };

@@ -4,7 +4,7 @@ foreach(object IN LISTS OBJECTS)
     execute_process(
         COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[^\n]+ W [^\n]+" weak "${symbols}")
-    list(FILTER weak EXCLUDE REGEX "tsp::${LEVEL}::")
+    list(FILTER weak EXCLUDE REGEX "tsp::${LEVEL}::|__clang_call_terminate")
     if(weak)
         message(FATAL_ERROR "${object} shares code with other levels:\n${weak}")
     endif()

@@ -15,8 +15,7 @@ tsp_pack_args make_args(int32_t layout, const tsp_tensor &source, const tsp_tens
     return args;
 }
 
-void pack_whole(
-    const Level &level, const PanelLayout &layout, tsp_dtype source_dtype, int64_t padding) {
+void pack_whole(const Level &level, const PanelLayout &layout, tsp_dtype source_dtype, int64_t padding) {
     const TestTensor source({layout.rows, layout.columns}, source_dtype, padding);
     const TestTensor second({layout.rows, layout.columns}, source_dtype, padding);
     fill_normal(source.view, 1, 1e3);
@@ -25,7 +24,8 @@ void pack_whole(
     pack_reference(layout, source.view, second.view, expected.view);
     for (const int32_t threads : {1, 3}) {
         const TestTensor panels({layout.count()}, layout.dtype, padding);
-        level.run_ok(level.kernels.pack_panels, make_args(layout.layout, source.view, second.view, panels.view), threads);
+        level.run_ok(
+            level.kernels.pack_panels, make_args(layout.layout, source.view, second.view, panels.view), threads);
         level.expect(
             contents(panels) == contents(expected),
             "rows " + std::to_string(layout.rows) + " columns " + std::to_string(layout.columns) + " layout "

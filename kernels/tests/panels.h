@@ -36,8 +36,7 @@ struct PanelLayout {
     /* Where element [k, column] of panel stands. */
     int64_t at(int64_t panel, int64_t k, int64_t column) const {
         const int64_t start = panel * depth() * PANEL_COLUMNS;
-        return start
-            + (dtype == TSP_F32 ? k * PANEL_COLUMNS + column : (k / 2 * PANEL_COLUMNS + column) * 2 + k % 2);
+        return start + (dtype == TSP_F32 ? k * PANEL_COLUMNS + column : (k / 2 * PANEL_COLUMNS + column) * 2 + k % 2);
     }
 };
 

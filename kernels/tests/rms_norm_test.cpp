@@ -18,8 +18,8 @@ struct Case {
     bool in_place = false; /* sum is x, or out is x where there is no sum */
 
     std::string name() const {
-        return std::string(dtype == TSP_BF16 ? "bf16 [" : "f32 [") + std::to_string(rows) + ", "
-            + std::to_string(heads) + ", " + std::to_string(columns) + "]" + (padding > 0 ? " padded" : "")
+        return std::string(dtype == TSP_BF16 ? "bf16 [" : "f32 [") + std::to_string(rows) + ", " + std::to_string(heads)
+            + ", " + std::to_string(columns) + "]" + (padding > 0 ? " padded" : "")
             + (with_delta ? delta == TSP_F32 ? " + f32" : " + bf16" : "") + (with_sum ? " sum" : "")
             + (with_weight ? "" : " no weight") + (in_place ? " in place" : "");
     }
@@ -33,8 +33,12 @@ struct Case {
 class Fixture {
 public:
     explicit Fixture(const Case &test)
-        : test(test), x(test.make(test.dtype)), delta(test.make(test.delta)), sum(test.make(test.dtype)),
-          out(test.make(test.dtype)), weight({test.columns}, test.dtype, test.padding) {
+        : test(test),
+          x(test.make(test.dtype)),
+          delta(test.make(test.delta)),
+          sum(test.make(test.dtype)),
+          out(test.make(test.dtype)),
+          weight({test.columns}, test.dtype, test.padding) {
         fill_normal(x.view, 1, 3);
         fill_normal(delta.view, 2);
         fill_normal(weight.view, 3);

@@ -16,23 +16,27 @@ struct Case {
     int32_t stride = 1; /* of positions */
 
     std::string name() const {
-        return std::string(dtype == TSP_BF16 ? "bf16 [" : "f32 [") + std::to_string(rows) + ", "
-            + std::to_string(heads) + ", " + std::to_string(head_dim) + "]" + (inverse ? " inverse" : "")
-            + " positions by " + std::to_string(stride);
+        return std::string(dtype == TSP_BF16 ? "bf16 [" : "f32 [") + std::to_string(rows) + ", " + std::to_string(heads)
+            + ", " + std::to_string(head_dim) + "]" + (inverse ? " inverse" : "") + " positions by "
+            + std::to_string(stride);
     }
 };
 
 class Fixture {
 public:
     explicit Fixture(const Case &test)
-        : test(test), x({test.rows, test.heads, test.head_dim}, test.dtype, test.padding),
-          positions({test.rows}, TSP_I32, test.padding), inv_freq({test.head_dim / 2}, TSP_F32, test.padding) {
+        : test(test),
+          x({test.rows, test.heads, test.head_dim}, test.dtype, test.padding),
+          positions({test.rows}, TSP_I32, test.padding),
+          inv_freq({test.head_dim / 2}, TSP_F32, test.padding) {
         fill_normal(x.view, 1);
         for (int64_t t = 0; t < test.rows; ++t) {
             put(positions.view, static_cast<double>(t * test.stride), t);
         }
         for (int64_t i = 0; i < test.head_dim / 2; ++i) {
-            put(inv_freq.view, std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(test.head_dim)), i);
+            put(inv_freq.view,
+                std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(test.head_dim)),
+                i);
         }
     }
 
@@ -62,8 +66,8 @@ void test_case(const Level &level, const Case &test) {
     const double table = is_bf16 ? BF16_ROUNDING + 4 * FP32_ROUNDING : 3 * FP32_ROUNDING;
     for (int64_t t = 0; t < test.rows; ++t) {
         for (int64_t i = 0; i < half; ++i) {
-            const float angle = static_cast<float>(get(before.positions.view, t))
-                * static_cast<float>(get(before.inv_freq.view, i));
+            const float angle =
+                static_cast<float>(get(before.positions.view, t)) * static_cast<float>(get(before.inv_freq.view, i));
             const double cosine = std::cos(double{angle}) * test.scale;
             const double sine = std::sin(double{angle}) * test.scale * (test.inverse ? -1 : 1);
             for (int64_t head = 0; head < test.heads; ++head) {

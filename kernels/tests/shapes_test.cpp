@@ -38,8 +38,8 @@ void check_visible_keys(test::Report &report) {
                         bool right = true;
                         for (const tsp_chunk &chunk : chunks) {
                             for (int64_t j = chunk.start; j < chunk.start + chunk.count; ++j) {
-                                const bool visible = (!causal || j <= query) && (window == 0 || j > query - window)
-                                    && j >= kv_start;
+                                const bool visible =
+                                    (!causal || j <= query) && (window == 0 || j > query - window) && j >= kv_start;
                                 right = right && visible == (position >= range.begin && position < range.end);
                                 ++position;
                             }

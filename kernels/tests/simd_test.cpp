@@ -98,7 +98,8 @@ void check_exp2(test::Report &report) {
         const auto argument = static_cast<float>(x);
         const double wanted = std::exp2(double{argument});
         worst = std::fmax(worst, std::fabs(double{reduce_max(exp2(broadcast(argument)))} / wanted - 1));
-        worst_coarse = std::fmax(worst_coarse, std::fabs(double{reduce_max(exp2_coarse(broadcast(argument)))} / wanted - 1));
+        worst_coarse =
+            std::fmax(worst_coarse, std::fabs(double{reduce_max(exp2_coarse(broadcast(argument)))} / wanted - 1));
     }
     report.expect(worst < 2.4e-7, "exp2 errs by %g", worst);
     report.expect(worst_coarse < 5e-6, "exp2_coarse errs by %g", worst_coarse);

@@ -260,14 +260,14 @@ typedef struct tsp_kernel {
 typedef struct tsp_kernels {
     uint32_t struct_size;
     uint32_t abi_version;
-    const char *build_info; /* git id, compiler, and for a CPU the instruction set in use, as "key=value; ..." */
-    const char *isa;        /* portable, avx2, avx512, avx512bf16; sm_80, sm_90a; gfx942 */
-    tsp_kernel attention_forward;    /* tsp_attention_args */
-    tsp_kernel gated_mlp_forward;    /* tsp_gated_mlp_args */
-    tsp_kernel pack_panels;          /* tsp_pack_args */
-    tsp_kernel rms_norm_forward;     /* tsp_rms_norm_args */
-    tsp_kernel rope;                 /* tsp_rope_args */
-    tsp_kernel embedding_forward;    /* tsp_embedding_args */
+    const char *build_info;       /* git id, compiler, and for a CPU the instruction set in use, as "key=value; ..." */
+    const char *isa;              /* portable, avx2, avx512, avx512bf16; sm_80, sm_90a; gfx942 */
+    tsp_kernel attention_forward; /* tsp_attention_args */
+    tsp_kernel gated_mlp_forward; /* tsp_gated_mlp_args */
+    tsp_kernel pack_panels;       /* tsp_pack_args */
+    tsp_kernel rms_norm_forward;  /* tsp_rms_norm_args */
+    tsp_kernel rope;              /* tsp_rope_args */
+    tsp_kernel embedding_forward; /* tsp_embedding_args */
     tsp_kernel cross_entropy_update; /* tsp_cross_entropy_update_args */
     tsp_kernel cross_entropy_merge;  /* tsp_cross_entropy_merge_args */
     tsp_kernel cross_entropy_finish; /* tsp_cross_entropy_finish_args */
@@ -282,7 +282,8 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-const tsp_kernels *tsp_kernels_get(const char *isa, tsp_error *error);
+const tsp_kernels *
+tsp_kernels_get(const char *isa, tsp_error *error);
 
 #ifdef __cplusplus
 }

@@ -80,8 +80,16 @@ static tsp_status fail_mpi(tsp_error *error, int code, const char *what, const s
         return fail(error, TSP_COMM_ERROR, code, "%s failed: %s", what, text);
     }
     return fail(
-        error, TSP_COMM_ERROR, code, "rank %d: %s of %lld bytes %s rank %d on channel %d failed: %s", world.rank, what,
-        (long long)transfer->bytes, transfer->direction == SEND ? "to" : "from", transfer->peer, transfer->channel,
+        error,
+        TSP_COMM_ERROR,
+        code,
+        "rank %d: %s of %lld bytes %s rank %d on channel %d failed: %s",
+        world.rank,
+        what,
+        (long long)transfer->bytes,
+        transfer->direction == SEND ? "to" : "from",
+        transfer->peer,
+        transfer->channel,
         text);
 }
 
@@ -122,8 +130,12 @@ static tsp_status require_transfer(
     }
     if (bytes < 0 || (data == NULL && bytes > 0) || request == NULL) {
         return fail(
-            error, TSP_INVALID_ARGUMENT, 0, "%lld bytes at %p cannot be transferred: give memory and a request",
-            (long long)bytes, data);
+            error,
+            TSP_INVALID_ARGUMENT,
+            0,
+            "%lld bytes at %p cannot be transferred: give memory and a request",
+            (long long)bytes,
+            data);
     }
     if (peer < 0 || peer >= world.size) {
         return fail(error, TSP_INVALID_ARGUMENT, 0, "rank %d is not in 0..%d", peer, world.size - 1);
@@ -153,8 +165,8 @@ static tsp_status post(
         const int count = (int)piece_bytes(transfer, piece);
         char *start = bytes == 0 ? NULL : data + piece * TSP_MPI_PIECE_BYTES;
         const int code = direction == SEND
-                             ? MPI_Isend(start, count, MPI_BYTE, peer, channel, world.comm, &transfer->pieces[piece])
-                             : MPI_Irecv(start, count, MPI_BYTE, peer, channel, world.comm, &transfer->pieces[piece]);
+            ? MPI_Isend(start, count, MPI_BYTE, peer, channel, world.comm, &transfer->pieces[piece])
+            : MPI_Irecv(start, count, MPI_BYTE, peer, channel, world.comm, &transfer->pieces[piece]);
         if (code != MPI_SUCCESS) {
             fail_mpi(error, code, direction == SEND ? "MPI_Isend" : "MPI_Irecv", transfer);
             forget(transfer);
@@ -183,15 +195,25 @@ static tsp_status check_received(const struct transfer *transfer, int64_t piece,
     MPI_Test_cancelled(mpi, &cancelled);
     if (cancelled) {
         return fail(
-            error, TSP_COMM_ERROR, 0, "rank %d: the receive from rank %d on channel %d was cancelled", world.rank,
-            transfer->peer, transfer->channel);
+            error,
+            TSP_COMM_ERROR,
+            0,
+            "rank %d: the receive from rank %d on channel %d was cancelled",
+            world.rank,
+            transfer->peer,
+            transfer->channel);
     }
     MPI_Get_count(mpi, MPI_BYTE, &count);
     if (count != piece_bytes(transfer, piece)) {
         return fail(
-            error, TSP_COMM_ERROR, 0,
+            error,
+            TSP_COMM_ERROR,
+            0,
             "rank %d: rank %d sent %lld bytes on channel %d where %lld were expected; the ranks run different programs",
-            world.rank, transfer->peer, (long long)(piece * TSP_MPI_PIECE_BYTES + count), transfer->channel,
+            world.rank,
+            transfer->peer,
+            (long long)(piece * TSP_MPI_PIECE_BYTES + count),
+            transfer->channel,
             (long long)transfer->bytes);
     }
     return TSP_OK;
@@ -261,10 +283,10 @@ static tsp_status tsp_mpi_release(tsp_mpi_request request, tsp_error *error) {
 }
 
 static int32_t portable_thread_level(int level) {
-    return level == MPI_THREAD_MULTIPLE     ? TSP_MPI_THREAD_MULTIPLE
-           : level == MPI_THREAD_SERIALIZED ? TSP_MPI_THREAD_SERIALIZED
-           : level == MPI_THREAD_FUNNELED   ? TSP_MPI_THREAD_FUNNELED
-                                            : TSP_MPI_THREAD_SINGLE;
+    return level == MPI_THREAD_MULTIPLE  ? TSP_MPI_THREAD_MULTIPLE
+        : level == MPI_THREAD_SERIALIZED ? TSP_MPI_THREAD_SERIALIZED
+        : level == MPI_THREAD_FUNNELED   ? TSP_MPI_THREAD_FUNNELED
+                                         : TSP_MPI_THREAD_SINGLE;
 }
 
 static void describe_library(char *target, size_t target_bytes) {

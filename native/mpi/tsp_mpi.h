@@ -91,7 +91,8 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-const tsp_mpi *tsp_mpi_get(void);
+const tsp_mpi *
+tsp_mpi_get(void);
 
 #ifdef __cplusplus
 }

@@ -183,7 +183,9 @@ static void test_wrong_length(int32_t channel, int64_t sent_bytes, int64_t expec
     const tsp_mpi_request receiving = recv(received, expected_bytes, left(), channel);
     const tsp_mpi_request sending = send(sent, sent_bytes, right(), channel);
     REQUIRE(
-        await(receiving, &error) == TSP_COMM_ERROR, "%lld bytes passed for %lld", (long long)sent_bytes,
+        await(receiving, &error) == TSP_COMM_ERROR,
+        "%lld bytes passed for %lld",
+        (long long)sent_bytes,
         (long long)expected_bytes);
     REQUIRE(error.status == TSP_COMM_ERROR && strstr(error.message, "channel") != NULL, "%s", error.message);
     await_ok(sending);

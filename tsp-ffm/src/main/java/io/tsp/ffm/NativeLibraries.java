@@ -46,6 +46,10 @@ public final class NativeLibraries {
      * @throws NativeLibraryException naming every path tried and the loader's own message
      */
     public Path load(NativeLibrary library) {
+        if (library == NativeLibrary.MPI) {
+            // An MPI on top of UCX would take over SIGSEGV, which the JVM needs.
+            NativeEnvironment.setDefault("UCX_ERROR_SIGNALS", "");
+        }
         List<String> tried = new ArrayList<>();
         for (Path folder : folders(library)) {
             Path file = folder.resolve(library.fileName());

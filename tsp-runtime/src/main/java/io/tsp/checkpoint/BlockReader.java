@@ -7,8 +7,9 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Reads rectangles of stored matrices. Whole rows come in large pieces, straight into the target where nothing has to be
- * cast; narrow columns are picked out of whole rows, because a system call costs more than the bytes it would skip.
+ * Reads rectangles of stored matrices. Whole rows come in large pieces, straight into the target where nothing has to
+ * be cast; narrow columns are picked out of whole rows, because a system call costs more than the bytes it would
+ * skip.
  */
 final class BlockReader {
     private static final int SCRATCH_BYTES = 1 << 19;

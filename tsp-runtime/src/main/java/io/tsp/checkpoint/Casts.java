@@ -34,7 +34,11 @@ final class Casts {
     }
 
     static boolean isSame(StoredType from, DType to) {
-        return from == StoredType.F32 && to == DType.F32 || from == StoredType.BF16 && to == DType.BF16;
+        return switch (to) {
+            case F32 -> from == StoredType.F32;
+            case BF16 -> from == StoredType.BF16;
+            default -> false;
+        };
     }
 
     private void appendPiece(ByteBuffer source, StoredType from, ByteBuffer target, DType to, int count) {

@@ -79,8 +79,7 @@ final class ConfigReader {
         int heads = fields.integer("num_attention_heads", 1, MAX_HEADS);
         int kvHeads = kvHeads(heads);
         int headDim = headDim(hidden, heads);
-        long maxPositions =
-                fields.whole("max_position_embeddings", 1, MAX_POSITIONS, family.defaultMaxPositions);
+        long maxPositions = fields.whole("max_position_embeddings", 1, MAX_POSITIONS, family.defaultMaxPositions);
         Windows windows = windows(layers);
         return new ModelConfig(
                 fields.text("model_type", "a family"),
@@ -127,7 +126,8 @@ final class ConfigReader {
         }
         for (String field : List.of("quantization_config", "compression_config")) {
             if (fields.has(field)) {
-                throw fields.bad(field, "no such field: weights are F32, F16 or BF16, convert the model to one of them");
+                throw fields.bad(
+                        field, "no such field: weights are F32, F16 or BF16, convert the model to one of them");
             }
         }
     }
@@ -185,11 +185,11 @@ final class ConfigReader {
         int first = windowed ? fields.integer("max_window_layers", 0, Integer.MAX_VALUE, 28) : layers;
         List<String> types = layerTypes(layers, pattern(layers, Math.min(first, layers)));
         int full = types.indexOf(SLIDING) < 0 ? layers : types.indexOf(SLIDING);
-        if (!types.equals(pattern(layers, full)) || full < layers && !windowed) {
+        if (!types.equals(pattern(layers, full)) || (full < layers && !windowed)) {
             throw fields.bad(
                     "layer_types",
-                    FULL + " up to some layer and " + SLIDING + " from there on, the latter with use_sliding_window true"
-                            + " and a sliding_window");
+                    FULL + " up to some layer and " + SLIDING
+                            + " from there on, the latter with use_sliding_window true" + " and a sliding_window");
         }
         return full == layers ? Windows.NONE : new Windows(window, full);
     }

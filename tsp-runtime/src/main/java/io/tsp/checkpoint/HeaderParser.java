@@ -20,9 +20,14 @@ final class HeaderParser {
 
     /** The members of a tensor that have been seen. */
     private static final class Draft {
-        @Nullable StoredType type;
-        @Nullable List<Long> dims;
-        @Nullable List<Long> offsets;
+        @Nullable
+        StoredType type;
+
+        @Nullable
+        List<Long> dims;
+
+        @Nullable
+        List<Long> offsets;
     }
 
     private final String file;

@@ -33,8 +33,8 @@ public final class ModelDirectory implements WeightSource {
     /**
      * Opens a model.
      *
-     * @throws ModelException (CONFIG) if config.json is missing or cannot be used; (FILE) if the weights do not fit it or
-     *     are not strictly in their format
+     * @throws ModelException (CONFIG) if config.json is missing or cannot be used; (FILE) if the weights do not fit
+     *     it or are not strictly in their format
      */
     public static ModelDirectory open(Path directory) {
         ModelFiles files = ModelFiles.in(directory);
@@ -78,7 +78,13 @@ public final class ModelDirectory implements WeightSource {
 
     @Override
     public void read(
-            String name, long firstRow, long rowCount, long firstColumn, long columnCount, DType dtype, ByteBuffer target) {
+            String name,
+            long firstRow,
+            long rowCount,
+            long firstColumn,
+            long columnCount,
+            DType dtype,
+            ByteBuffer target) {
         Shape shape = shape(name);
         WeightBlock block = new WeightBlock(firstRow, rowCount, firstColumn, columnCount);
         block.requireInside(name, shape);

@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 
 /**
  * The files of a model directory. Names may come from untrusted files: a name is a single path element, and what it
- * leads to is a regular file whose real path lies in the directory. One exception: Hugging Face's cache keeps a model as
- * {@code models--X/snapshots/REVISION/NAME -> ../../blobs/HASH}, so a link of exactly this form is followed.
+ * leads to is a regular file whose real path lies in the directory. One exception: Hugging Face's cache keeps a model
+ * as {@code models--X/snapshots/REVISION/NAME -> ../../blobs/HASH}, so a link of exactly this form is followed.
  */
 public final class ModelFiles {
     private static final Pattern CACHE_LINK = Pattern.compile("\\.\\./\\.\\./blobs/[0-9a-f]{40}([0-9a-f]{24})?");

@@ -6,7 +6,6 @@ import io.tsp.model.RopeConfig.Linear;
 import io.tsp.model.RopeConfig.Llama3;
 import io.tsp.model.RopeConfig.None;
 import io.tsp.model.RopeConfig.Yarn;
-import java.util.Map;
 import java.util.Optional;
 
 /**

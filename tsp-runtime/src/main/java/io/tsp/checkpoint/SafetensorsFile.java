@@ -117,8 +117,7 @@ public final class SafetensorsFile implements AutoCloseable {
             throw FileProblem.at(
                     ModelException.Part.FILE, name, fileBytes, "the file ends before its 8-byte length field");
         }
-        ByteBuffer field =
-                ByteBuffer.allocate(SafetensorsHeader.LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer field = ByteBuffer.allocate(SafetensorsHeader.LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         readFully(name, channel, 0, field);
         byte[] json = new byte[SafetensorsHeader.length(name, field.getLong(0), fileBytes)];
         readFully(name, channel, SafetensorsHeader.LENGTH_BYTES, ByteBuffer.wrap(json));
@@ -130,7 +129,7 @@ public final class SafetensorsFile implements AutoCloseable {
         int end = target.limit();
         long next = position;
         while (target.position() < end) {
-            target.limit(Math.min(end, target.position() + Math.min(READ_BYTES, end - target.position())));
+            target.limit(target.position() + Math.min(READ_BYTES, end - target.position()));
             int read = channel.read(target, next);
             if (read <= 0) {
                 throw FileProblem.at(ModelException.Part.FILE, name, next, "the file has become shorter while open");

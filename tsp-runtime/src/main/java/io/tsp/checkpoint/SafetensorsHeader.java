@@ -29,12 +29,18 @@ record SafetensorsHeader(SequencedMap<String, StoredTensor> tensors, Map<String,
     /** Checks the length field of a file of so many bytes, and returns the header's length. */
     static int length(String file, long declared, long fileBytes) {
         if (declared < 0 || declared > MAX_HEADER_BYTES) {
-            throw problem(file, 0, "the header is said to have " + Long.toUnsignedString(declared)
-                    + " bytes, more than the " + MAX_HEADER_BYTES + " that the format allows");
+            throw problem(
+                    file,
+                    0,
+                    "the header is said to have " + Long.toUnsignedString(declared) + " bytes, more than the "
+                            + MAX_HEADER_BYTES + " that the format allows");
         }
         if (declared > fileBytes - LENGTH_BYTES) {
-            throw problem(file, 0, "the header is said to have " + declared + " bytes but only "
-                    + (fileBytes - LENGTH_BYTES) + " follow");
+            throw problem(
+                    file,
+                    0,
+                    "the header is said to have " + declared + " bytes but only " + (fileBytes - LENGTH_BYTES)
+                            + " follow");
         }
         if (declared < 2) {
             throw problem(file, 0, "the header is said to have " + declared + " bytes, too few for {}");

@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.UUID;
 
 /**
@@ -30,6 +31,9 @@ public final class SafetensorsWriter implements AutoCloseable {
             dims = List.copyOf(dims);
         }
     }
+
+    // From a heap buffer the JDK writes through a direct buffer as large as the request, which it keeps per thread.
+    private static final int WRITE_BYTES = 8 << 20;
 
     private final Path target;
     private final Path temporary;
@@ -59,8 +63,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         Path absolute = target.toAbsolutePath();
         Path temporary = absolute.resolveSibling("." + absolute.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
-            FileChannel channel =
-                    FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
+            FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
             SafetensorsWriter writer = new SafetensorsWriter(absolute, temporary, channel, header);
             writer.writeHeader(json);
             return writer;
@@ -72,9 +75,13 @@ public final class SafetensorsWriter implements AutoCloseable {
     /**
      * Appends bytes (little-endian elements) to a tensor. Tensors are filled one after the other.
      *
-     * @throws IllegalStateException if it is not this tensor's turn, or it would get more bytes than it was declared with
+     * @throws IllegalStateException if it is not this tensor's turn, or it would get more bytes than it was declared
+     *     with
      */
     public void write(String tensor, ByteBuffer bytes) {
+        if (!bytes.hasRemaining()) {
+            return;
+        }
         skipFull();
         if (!current.name().equals(tensor) || bytes.remaining() > current.end() - position) {
             throw new IllegalStateException(bytes.remaining() + " bytes for tensor " + tensor + " where "
@@ -135,7 +142,9 @@ public final class SafetensorsWriter implements AutoCloseable {
     }
 
     private void append(ByteBuffer bytes) throws IOException {
-        while (bytes.hasRemaining()) {
+        int end = bytes.limit();
+        while (bytes.position() < end) {
+            bytes.limit(bytes.position() + Math.min(WRITE_BYTES, end - bytes.position()));
             position += channel.write(bytes);
         }
     }
@@ -153,7 +162,7 @@ public final class SafetensorsWriter implements AutoCloseable {
             generator.writeStartObject();
             if (!metadata.isEmpty()) {
                 generator.writeObjectFieldStart(SafetensorsHeader.METADATA);
-                for (Map.Entry<String, String> entry : metadata.entrySet()) {
+                for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
                     generator.writeStringField(entry.getKey(), entry.getValue());
                 }
                 generator.writeEndObject();
@@ -208,7 +217,8 @@ public final class SafetensorsWriter implements AutoCloseable {
         long dataBytes = 0;
         for (Declaration tensor : tensors) {
             long count = tensor.dims().stream().reduce(1L, Math::multiplyExact);
-            dataBytes = Math.addExact(dataBytes, Math.multiplyExact(count, tensor.type().bits()) / Byte.SIZE);
+            dataBytes = Math.addExact(
+                    dataBytes, Math.multiplyExact(count, tensor.type().bits()) / Byte.SIZE);
         }
         try {
             long fileBytes = SafetensorsHeader.LENGTH_BYTES + json.length + dataBytes;

@@ -107,7 +107,9 @@ final class Shards implements AutoCloseable {
                 throw new ModelException(
                         ModelException.Part.FILE,
                         index + ": tensor " + Printable.quote(entry.getKey()) + " is not in " + shard
-                                + (place == null ? "" : " but in " + place.file().name())
+                                + (place == null
+                                        ? ""
+                                        : " but in " + place.file().name())
                                 + "; index and shards are of different models, download them together");
             }
         }

@@ -18,8 +18,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.function.Supplier;
 
 /**
- * A JSON document read token by token, where whatever RFC 8259 leaves to the reader is refused: a byte order mark, bytes
- * that are not UTF-8, lone surrogates, text after the document. Every refusal names the file and the byte.
+ * A JSON document read token by token, where whatever RFC 8259 leaves to the reader is refused: a byte order mark,
+ * bytes that are not UTF-8, lone surrogates, text after the document. Every refusal names the file and the byte.
  */
 final class StrictJson {
     private static final int NUMBER_CHARS = 64;
@@ -119,6 +119,8 @@ final class StrictJson {
             }
         } catch (InputCoercionException e) {
             throw failure(what.get() + " is " + found() + ", more than 2^63 - 1");
+        } catch (JsonProcessingException e) {
+            throw malformed(e);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -129,7 +131,7 @@ final class StrictJson {
     void end(boolean onlySpaces) {
         for (int i = (int) parser.currentLocation().getByteOffset(); i < bytes.length; i++) {
             byte b = bytes[i];
-            boolean blank = b == ' ' || !onlySpaces && (b == '\n' || b == '\r' || b == '\t');
+            boolean blank = b == ' ' || (!onlySpaces && (b == '\n' || b == '\r' || b == '\t'));
             if (!blank) {
                 throw failure(i, "after the document may stand only " + (onlySpaces ? "spaces" : "white space"));
             }
@@ -151,7 +153,8 @@ final class StrictJson {
     }
 
     private ModelException malformed(JsonProcessingException e) {
-        long position = Math.max(0, e.getLocation() == null ? 0 : e.getLocation().getByteOffset());
+        long position =
+                Math.max(0, e.getLocation() == null ? 0 : e.getLocation().getByteOffset());
         String message = e.getOriginalMessage();
         return failure(position, "not valid JSON (" + Printable.quote(message) + ")");
     }

@@ -94,8 +94,8 @@ final class WeightAudit {
 
     private static String described(Shards.Place place) {
         StoredTensor tensor = place.tensor();
-        return Printable.quote(tensor.name()) + " " + tensor.dims() + " (" + place.file().name() + ", byte "
-                + tensor.declaredAt() + ")";
+        return Printable.quote(tensor.name()) + " " + tensor.dims() + " ("
+                + place.file().name() + ", byte " + tensor.declaredAt() + ")";
     }
 
     private static String sentence(Path directory, List<String> problems) {

@@ -53,6 +53,13 @@ public interface Communicator extends AutoCloseable {
 
     Launch sendReceive(SendReceive op, Binding binding);
 
+    /**
+     * Compares a fingerprint of everything that all ranks must have in common, before the first exchange.
+     *
+     * @throws RanksDisagreeException naming the ranks that have another one
+     */
+    void agree(long fingerprint);
+
     /** Makes every wait, here and on peers where that is possible, fail with the first cause that is given. */
     void abort(RuntimeException cause);
 

@@ -3,6 +3,7 @@ package io.tsp.data;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import io.tsp.checkpoint.ModelFiles;
+import io.tsp.checkpoint.Printable;
 import io.tsp.model.ModelException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -36,13 +37,13 @@ final class JsonTokenizer implements TextTokenizer {
         // Left to itself the library cuts a text after 512 tokens.
         Map<String, String> options = Map.of("truncation", "false", "padding", "false", "addSpecialTokens", "true");
         try {
-            HuggingFaceTokenizer tokenizer =
-                    HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options);
+            HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options);
             return new JsonTokenizer(tokenizer, file, vocabulary);
         } catch (IOException | RuntimeException e) {
             throw new ModelException(
                     ModelException.Part.FILE,
-                    file + " is not a tokenizer that can be used (" + e.getMessage() + "); download it again",
+                    file + " is not a tokenizer that can be used (" + Printable.quote(String.valueOf(e.getMessage()))
+                            + "); download it again",
                     e);
         }
     }
@@ -71,7 +72,9 @@ final class JsonTokenizer implements TextTokenizer {
         tokenizer.close();
     }
 
-    /** The native part lies in the jar; the properties keep the library from fetching another and from reporting use. */
+    /**
+     * The native part lies in the jar; the properties keep the library from fetching another and from reporting use.
+     */
     private static void loadLibrary() {
         System.setProperty("RUST_FLAVOR", "cpu");
         System.setProperty("ai.djl.offline", "true");
@@ -79,12 +82,15 @@ final class JsonTokenizer implements TextTokenizer {
         try {
             if (!Files.isWritable(Path.of(System.getProperty("user.home")))) {
                 // Its own choice then is a folder of a known name that every user of the machine can write.
-                System.setProperty("DJL_CACHE_DIR", Files.createTempDirectory("tsp-tokenizers").toString());
+                System.setProperty(
+                        "DJL_CACHE_DIR",
+                        Files.createTempDirectory("tsp-tokenizers").toString());
             }
             LibUtils.checkStatus();
         } catch (IOException | RuntimeException | LinkageError e) {
             throw new IllegalStateException(
-                    "the tokenizers library cannot be loaded (" + e.getMessage() + "); give token ids instead of text", e);
+                    "the tokenizers library cannot be loaded (" + e.getMessage() + "); give token ids instead of text",
+                    e);
         }
     }
 }

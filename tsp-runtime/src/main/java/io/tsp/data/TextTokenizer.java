@@ -18,7 +18,8 @@ public interface TextTokenizer extends AutoCloseable {
      * The tokenizer of a model directory: its {@code tokenizer.json}, or bytes if there is none.
      *
      * @param vocabulary rows of the model's embedding
-     * @throws ModelException (FILE) if the file cannot be used, or there is none and 256 bytes do not fit the vocabulary
+     * @throws ModelException (FILE) if the file cannot be used, or there is none and 256 bytes do not fit the
+     *     vocabulary
      */
     static TextTokenizer open(ModelFiles files, int vocabulary) {
         return files.find(JsonTokenizer.NAME)

@@ -12,21 +12,13 @@ import java.util.Arrays;
  * @param positions position in its document, for rotary embeddings
  * @param kvStart first token that each token may attend to, as an index in its sequence: where its document starts
  */
+@SuppressWarnings("ArrayRecordComponent") // shared, not copied: see above
 public record TokenBatch(int batch, int seq, int[] ids, int[] labels, int[] positions, int[] kvStart) {
     /** The label of a token that does not count in the loss. */
     public static final int IGNORED = -1;
 
     public TokenBatch {
-        long count = (long) batch * seq;
-        if (batch < 1 || seq < 1) {
-            throw new IllegalArgumentException("a batch has at least one token, not " + batch + " x " + seq);
-        }
-        for (int[] column : new int[][] {ids, labels, positions, kvStart}) {
-            if (column.length != count) {
-                throw new IllegalArgumentException(
-                        "a batch of " + batch + " x " + seq + " tokens got " + column.length + " values");
-            }
-        }
+        requireSize(batch, seq, ids, labels, positions, kvStart);
     }
 
     /** Sequences of one document each, where every token but the last predicts the next. */
@@ -41,6 +33,7 @@ public record TokenBatch(int batch, int seq, int[] ids, int[] labels, int[] posi
      * @param documents tokens of a sequence with the same number are one document; documents follow each other
      */
     static TokenBatch of(int batch, int seq, int[] ids, int[] unshifted, int[] documents) {
+        requireSize(batch, seq, ids, unshifted, documents);
         int[] labels = new int[ids.length];
         int[] positions = new int[ids.length];
         int[] kvStart = new int[ids.length];
@@ -58,5 +51,17 @@ public record TokenBatch(int batch, int seq, int[] ids, int[] labels, int[] posi
     /** Number of tokens whose label counts in the loss. */
     public long labelCount() {
         return Arrays.stream(labels).filter(label -> label != IGNORED).count();
+    }
+
+    private static void requireSize(int batch, int seq, int[]... columns) {
+        if (batch < 1 || seq < 1) {
+            throw new IllegalArgumentException("a batch has at least one token, not " + batch + " x " + seq);
+        }
+        for (int[] column : columns) {
+            if (column.length != (long) batch * seq) {
+                throw new IllegalArgumentException(
+                        "a batch of " + batch + " x " + seq + " tokens got " + column.length + " values");
+            }
+        }
     }
 }

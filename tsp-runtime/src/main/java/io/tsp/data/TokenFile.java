@@ -13,8 +13,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Tokens in a safetensors file: {@code input_ids} [B, S], optionally {@code labels} [B, S] (unshifted, -100 where a token
- * does not count; input_ids if absent) and {@code document_ids} [B, S] (equal within a document), int64 or int32.
+ * Tokens in a safetensors file: {@code input_ids} [B, S], optionally {@code labels} [B, S] (unshifted, -100 where a
+ * token does not count; input_ids if absent) and {@code document_ids} [B, S] (equal within a document), int64 or
+ * int32.
  */
 public final class TokenFile implements AutoCloseable {
     /** The label that Hugging Face and PyTorch leave out of the loss. */

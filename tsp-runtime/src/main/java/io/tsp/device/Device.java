@@ -20,7 +20,7 @@ public interface Device extends AutoCloseable {
     /** The primitive for an op, made once for each distinct op. */
     Kernel prepare(ComputeOp op);
 
-    /** Closes streams first, then frees memory. */
+    /** Frees what the device made; its streams have been stopped before. */
     @Override
     void close();
 

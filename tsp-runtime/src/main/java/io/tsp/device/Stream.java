@@ -3,7 +3,7 @@ package io.tsp.device;
 import java.time.Duration;
 
 /** A queue of work that runs in order, beside other streams. Used by one host thread at a time. */
-public interface Stream extends AutoCloseable {
+public interface Stream {
     /** Puts work at the end of the queue. */
     void enqueue(Launch launch);
 
@@ -17,13 +17,16 @@ public interface Stream extends AutoCloseable {
      * Blocks the host until the queue is empty.
      *
      * @throws RuntimeException the first failure of the queue's work
-     * @throws DeadlineException if it takes longer
+     * @throws DeadlineException if no work of the queue is finished for this long
      */
     void synchronize(Duration deadline);
 
-    /** Waits for work in progress, drops the rest. */
-    @Override
-    void close();
+    /**
+     * Drops what is queued and waits for the work in progress.
+     *
+     * @return whether nothing runs any more; if not, memory that the work uses must not be freed
+     */
+    boolean stop(Duration deadline);
 
     /** A marker in a stream. */
     interface Event {

@@ -13,20 +13,16 @@ import io.tsp.program.Trace;
 import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.ForwardProgram.LogitsPiece;
 import io.tsp.scheme.ForwardProgram.TokenInput;
-import io.tsp.scheme.ForwardRequest;
-import io.tsp.scheme.Scheme;
 import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongConsumer;
-import java.util.stream.IntStream;
 
 /** A model loaded on a cluster under a scheme, ready for batches of one size. */
 public final class ForwardRunner implements AutoCloseable {
-    private final ForwardRequest request;
-    private final List<ForwardProgram> programs;
+    private final ForwardPlan plan;
     private final Session session;
 
     /**
@@ -42,27 +38,19 @@ public final class ForwardRunner implements AutoCloseable {
         }
     }
 
-    private ForwardRunner(ForwardRequest request, List<ForwardProgram> programs, Session session) {
-        this.request = request;
-        this.programs = programs;
+    private ForwardRunner(ForwardPlan plan, Session session) {
+        this.plan = plan;
         this.session = session;
     }
 
     /**
-     * Builds and verifies the programs of all ranks, then loads the weights of those in this process.
+     * Verifies the programs of all ranks, then loads the weights of those in this process.
      *
      * @param progress told the bytes of weights as they are loaded
      */
     public static ForwardRunner open(
-            Cluster cluster,
-            Scheme scheme,
-            ForwardRequest request,
-            WeightSource weights,
-            Session.Mode mode,
-            LongConsumer progress) {
-        List<ForwardProgram> programs = IntStream.range(0, cluster.worldSize())
-                .mapToObj(rank -> scheme.forward(request, rank))
-                .toList();
+            Cluster cluster, ForwardPlan plan, WeightSource weights, Session.Mode mode, LongConsumer progress) {
+        List<ForwardProgram> programs = plan.programs();
         List<Program> plain = programs.stream().map(ForwardProgram::program).toList();
         Session session = Session.open(cluster, plain, mode);
         try {
@@ -70,7 +58,7 @@ public final class ForwardRunner implements AutoCloseable {
             for (int rank : session.localRanks()) {
                 loader.load(rank, programs.get(rank).parameters(), programs.get(rank).staging());
             }
-            return new ForwardRunner(request, programs, session);
+            return new ForwardRunner(plan, session);
         } catch (RuntimeException e) {
             session.close();
             throw e;
@@ -83,7 +71,7 @@ public final class ForwardRunner implements AutoCloseable {
 
     /** The program of each rank of the world. */
     public List<ForwardProgram> programs() {
-        return programs;
+        return plan.programs();
     }
 
     /**
@@ -91,6 +79,7 @@ public final class ForwardRunner implements AutoCloseable {
      *
      * @throws IllegalArgumentException if the batch has another size than was asked for, or a token that is not in the
      *     vocabulary; one sentence
+     * @throws NumericException if the loss is not finite
      */
     public Result run(TokenBatch batch) {
         requireFits(batch);
@@ -99,7 +88,7 @@ public final class ForwardRunner implements AutoCloseable {
         }
         List<Trace> traces = session.run();
         int rank = session.localRanks().getFirst();
-        Tensor totals = programs.get(rank).totals();
+        Tensor totals = plan.programs().get(rank).totals();
         ByteBuffer values = buffer(totals.bytes());
         session.read(rank, totals, values);
         double sum = 0;
@@ -108,15 +97,19 @@ public final class ForwardRunner implements AutoCloseable {
             sum += values.getDouble();
             count += values.getDouble();
         }
+        if (count > 0 && !Double.isFinite(sum)) {
+            throw new NumericException("the loss under scheme " + plan.scheme().name() + " is " + sum
+                    + "; a weight is not finite, or an activation overflows: check the model, or try --dtype f32");
+        }
         return new Result(sum / count, (long) count, traces);
     }
 
     private void requireFits(TokenBatch batch) {
-        if (batch.batch() != request.batch() || batch.seq() != request.seq()) {
-            throw new IllegalArgumentException("this model was loaded for " + request.batch() + " sequences of "
-                    + request.seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
+        if (batch.batch() != plan.request().batch() || batch.seq() != plan.request().seq()) {
+            throw new IllegalArgumentException("this model was loaded for " + plan.request().batch() + " sequences of "
+                    + plan.request().seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
         }
-        int vocab = request.config().vocab();
+        int vocab = plan.request().config().vocab();
         for (int i = 0; i < batch.ids().length; i++) {
             if (batch.ids()[i] < 0 || batch.ids()[i] >= vocab || batch.labels()[i] >= vocab) {
                 throw new IllegalArgumentException("token " + i % batch.seq() + " of sequence " + i / batch.seq()
@@ -128,7 +121,7 @@ public final class ForwardRunner implements AutoCloseable {
     }
 
     private void writeInputs(int rank, TokenBatch batch) {
-        ForwardProgram program = programs.get(rank);
+        ForwardProgram program = plan.programs().get(rank);
         for (TokenInput input : program.inputs()) {
             ByteBuffer values = buffer(input.tensor().bytes());
             int[] column = column(input.kind(), batch);
@@ -139,7 +132,7 @@ public final class ForwardRunner implements AutoCloseable {
             session.write(rank, input.tensor(), values.flip());
         }
         long longest = 1L + Arrays.stream(batch.positions()).max().orElse(0);
-        ModelConfig config = request.config();
+        ModelConfig config = plan.request().config();
         ByteBuffer frequencies = buffer(program.inverseFrequencies().bytes());
         for (float frequency : RopeFrequencies.inverse(config.rope(), config.headDim(), longest)) {
             frequencies.putFloat(frequency);
@@ -158,7 +151,7 @@ public final class ForwardRunner implements AutoCloseable {
 
     /** Whether the logits of the last run can be read here: they were asked for, and rank 0 is in this process. */
     public boolean hasLogits() {
-        return request.logits() && session.localRanks().contains(0);
+        return plan.request().logits() && session.localRanks().contains(0);
     }
 
     /**
@@ -167,7 +160,7 @@ public final class ForwardRunner implements AutoCloseable {
      * @param row little-endian, room for one f32 for each id of the vocabulary; filled from 0 and left at 0
      */
     public void readLogits(long sequence, long token, ByteBuffer row) {
-        for (LogitsPiece piece : programs.getFirst().logits()) {
+        for (LogitsPiece piece : plan.programs().getFirst().logits()) {
             long index = piece.tokens().rowOf(sequence, token);
             if (index >= 0) {
                 row.position(Math.toIntExact(piece.vocab().from() * Float.BYTES));

@@ -39,10 +39,13 @@ public record AttentionShard(ModelConfig config, DType dtype, Range heads, Range
 
     /** Elements of the packed buffer. */
     public long count() {
-        long matrices = align(qRows() * config.hidden()) + align(kvRows() * config.hidden());
-        long out = align(config.hidden() * qRows());
-        long biases = config.qkvBias() ? align(qRows()) + align(kvRows()) : 0;
-        return matrices + out + biases;
+        long count = align(qRows() * config.hidden());
+        count = align(count + kvRows() * config.hidden());
+        count += config.hidden() * qRows();
+        if (config.qkvBias()) {
+            count = align(count) + align(qRows()) + kvRows();
+        }
+        return count;
     }
 
     /** The matrices inside a packed buffer of at least {@link #count} elements. */

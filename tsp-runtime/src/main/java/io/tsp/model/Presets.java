@@ -58,13 +58,11 @@ public final class Presets {
                 "llama-8b-layer", llama(new Sizes(4096, 14_336, 1, 32, 8, 128, 256, 131_072), rope(500_000), false));
         presets.put("tsp-7b-layer", llama(new Sizes(4096, 16_384, 1, 32, 32, 128, 256, 131_072), rope(10_000), false));
 
-        presets.put(
-                "llama-1b", llama(new Sizes(2048, 8192, 16, 32, 8, 64, 128_256, 131_072), llama3Rope(32), true));
+        presets.put("llama-1b", llama(new Sizes(2048, 8192, 16, 32, 8, 64, 128_256, 131_072), llama3Rope(32), true));
         presets.put("mistral-7b", mistral(new Sizes(4096, 14_336, 32, 32, 8, 128, 32_000, 32_768), rope(10_000), 4096));
         presets.put(
                 "qwen2-7b", qwen2(new Sizes(3584, 18_944, 28, 28, 4, 128, 152_064, 131_072), rope(1_000_000), false));
-        presets.put(
-                "llama-8b", llama(new Sizes(4096, 14_336, 32, 32, 8, 128, 128_256, 131_072), llama3Rope(8), false));
+        presets.put("llama-8b", llama(new Sizes(4096, 14_336, 32, 32, 8, 128, 128_256, 131_072), llama3Rope(8), false));
         presets.put(
                 "qwen3-8b", qwen3(new Sizes(4096, 12_288, 36, 32, 8, 128, 151_936, 40_960), rope(1_000_000), false));
         // The TSP paper's reference: 16 h^2 parameters in a block. It names no vocabulary; this is Llama 2's.

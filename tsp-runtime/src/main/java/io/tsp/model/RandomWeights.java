@@ -15,10 +15,12 @@ public final class RandomWeights implements WeightSource {
     /** transformers' {@code initializer_range}. */
     public static final double STANDARD_DEVIATION = 0.02;
 
-    private static final int CHUNK_ELEMENTS = 1 << 14;
-    private static final long GOLDEN_GAMMA = 0x9e3779b97f4a7c15L;
     // A uniform number in [-a, a) has standard deviation a / sqrt(3); 24 random bits fill an fp32 mantissa.
     private static final float SCALE = (float) (STANDARD_DEVIATION * Math.sqrt(3) / (1 << 23));
+    private static final long GOLDEN_GAMMA = 0x9e3779b97f4a7c15L;
+    private static final int TILE = 1024;
+    /** Multiples of the gamma: the JIT compiler vectorises loads from a table but not the product. */
+    private static final long[] GAMMAS = gammas();
 
     private final Map<String, Shape> shapes;
     private final long seed;
@@ -39,24 +41,24 @@ public final class RandomWeights implements WeightSource {
 
     @Override
     public void read(
-            String name, long firstRow, long rowCount, long firstColumn, long columnCount, DType dtype, ByteBuffer target) {
+            String name,
+            long firstRow,
+            long rowCount,
+            long firstColumn,
+            long columnCount,
+            DType dtype,
+            ByteBuffer target) {
         Shape shape = shape(name);
         WeightBlock block = new WeightBlock(firstRow, rowCount, firstColumn, columnCount);
         block.requireInside(name, shape);
         ByteBuffer out = block.claim(target, dtype);
         long columns = shape.rank() == 1 ? 1 : shape.last();
-        // A block of whole rows is one long row.
-        boolean whole = columnCount == columns;
-        long rows = whole ? Math.min(1, rowCount) : rowCount;
-        long length = whole ? rowCount * columns : columnCount;
-        int[] bits = new int[(int) Math.min(length, CHUNK_ELEMENTS)];
-        short[] halves = new short[dtype == DType.BF16 ? bits.length : 0];
-        for (long row = 0; row < rows; row++) {
-            long start = (firstRow + row) * columns + firstColumn;
-            for (long done = 0; done < length; done += bits.length) {
-                int count = (int) Math.min(bits.length, length - done);
-                fill(name, start + done, bits, count);
-                put(out, bits, halves, count);
+        Generator generator = new Generator(name, dtype, out);
+        if (columnCount == columns) {
+            generator.append(firstRow * columns, rowCount * columns);
+        } else {
+            for (long row = firstRow; row < firstRow + rowCount; row++) {
+                generator.append(row * columns + firstColumn, columnCount);
             }
         }
     }
@@ -64,29 +66,56 @@ public final class RandomWeights implements WeightSource {
     @Override
     public void close() {}
 
-    private void fill(String name, long firstIndex, int[] bits, int count) {
-        if (name.endsWith("norm.weight") || name.endsWith(".bias")) {
-            Arrays.fill(bits, 0, count, Float.floatToRawIntBits(name.endsWith(".bias") ? 0 : 1));
-        } else {
-            fillUniform(key(name) + firstIndex * GOLDEN_GAMMA, bits, count);
-        }
-    }
+    /** Makes runs of elements of one tensor, a tile at a time. */
+    private final class Generator {
+        private final boolean random;
+        private final long key;
+        private final DType dtype;
+        private final ByteBuffer out;
+        private final long[] counters = new long[TILE];
+        private final float[] floats = new float[TILE];
+        private final int[] bits = new int[TILE];
+        private final short[] halves = new short[TILE];
 
-    private static void fillUniform(long start, int[] bits, int count) {
-        for (int i = 0; i < count; i++) {
-            int uniform = (int) (mix(start + i * GOLDEN_GAMMA) >> 40);
-            bits[i] = Float.floatToRawIntBits(uniform * SCALE);
+        Generator(String name, DType dtype, ByteBuffer out) {
+            this.random = !name.endsWith("norm.weight") && !name.endsWith(".bias");
+            this.key = key(name);
+            this.dtype = dtype;
+            this.out = out;
+            Arrays.fill(floats, name.endsWith(".bias") ? 0 : 1);
         }
-    }
 
-    private static void put(ByteBuffer out, int[] bits, short[] halves, int count) {
-        if (halves.length > 0) {
-            Bfloat16.round(bits, halves, count);
-            out.asShortBuffer().put(halves, 0, count);
-            out.position(out.position() + count * Short.BYTES);
-        } else {
-            out.asIntBuffer().put(bits, 0, count);
-            out.position(out.position() + count * Integer.BYTES);
+        void append(long firstIndex, long count) {
+            for (long done = 0; done < count; done += TILE) {
+                int part = (int) Math.min(TILE, count - done);
+                if (random) {
+                    fill(key + (firstIndex + done) * GOLDEN_GAMMA, part);
+                }
+                put(part);
+            }
+        }
+
+        /** SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) of the key plus a multiple of its gamma for each element. */
+        private void fill(long start, int count) {
+            for (int i = 0; i < count; i++) {
+                counters[i] = mix(start + GAMMAS[i]) >> 40;
+            }
+            for (int i = 0; i < count; i++) {
+                floats[i] = (int) counters[i] * SCALE;
+            }
+        }
+
+        private void put(int count) {
+            if (dtype == DType.F32) {
+                out.asFloatBuffer().put(floats, 0, count);
+            } else {
+                for (int i = 0; i < count; i++) {
+                    bits[i] = Float.floatToRawIntBits(floats[i]);
+                }
+                Bfloat16.round(bits, halves, count);
+                out.asShortBuffer().put(halves, 0, count);
+            }
+            out.position(out.position() + count * dtype.bytes());
         }
     }
 
@@ -99,10 +128,17 @@ public final class RandomWeights implements WeightSource {
         return mix(hash ^ mix(seed + GOLDEN_GAMMA));
     }
 
-    /** The finalizer of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). */
     private static long mix(long z) {
-        z = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
-        z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
-        return z ^ (z >>> 31);
+        long once = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
+        long twice = (once ^ (once >>> 27)) * 0x94d049bb133111ebL;
+        return twice ^ (twice >>> 31);
+    }
+
+    private static long[] gammas() {
+        long[] gammas = new long[TILE];
+        for (int i = 0; i < TILE; i++) {
+            gammas[i] = i * GOLDEN_GAMMA;
+        }
+        return gammas;
     }
 }

@@ -96,7 +96,10 @@ public final class RopeFrequencies {
         return scaled;
     }
 
-    /** arXiv 2309.00071 section 3.2: pairs that turn often keep their frequency, pairs that turn seldom are interpolated. */
+    /**
+     * arXiv 2309.00071 section 3.2: pairs that turn often keep their frequency, pairs that turn seldom are
+     * interpolated.
+     */
     private static float[] yarn(float[] periods, double theta, int headDim, Yarn yarn) {
         double low = correctionPair(yarn.betaFast(), theta, headDim, yarn.originalMaxPositions());
         double high = correctionPair(yarn.betaSlow(), theta, headDim, yarn.originalMaxPositions());

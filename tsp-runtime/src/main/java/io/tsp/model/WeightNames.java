@@ -22,17 +22,29 @@ public final class WeightNames {
         return layer(layer, "post_attention_layernorm");
     }
 
-    /** @param module q_proj, k_proj, v_proj, o_proj, q_norm or k_norm */
+    /**
+     * A weight of the attention sub-layer.
+     *
+     * @param module q_proj, k_proj, v_proj, o_proj, q_norm or k_norm
+     */
     public static String attention(int layer, String module) {
         return layer(layer, "self_attn." + module);
     }
 
-    /** @param module q_proj, k_proj or v_proj */
+    /**
+     * A bias of the attention sub-layer.
+     *
+     * @param module q_proj, k_proj or v_proj
+     */
     public static String bias(int layer, String module) {
         return "model.layers." + layer + ".self_attn." + module + ".bias";
     }
 
-    /** @param module gate_proj, up_proj or down_proj */
+    /**
+     * A weight of the MLP.
+     *
+     * @param module gate_proj, up_proj or down_proj
+     */
     public static String mlp(int layer, String module) {
         return layer(layer, "mlp." + module);
     }

@@ -61,6 +61,9 @@ public sealed interface CommunicationOp extends Op {
     record AllGather(Group group, int self, Tensor own, List<Tensor> parts) implements CommunicationOp {
         public AllGather {
             parts = List.copyOf(parts);
+            if (self < 0 || self >= parts.size()) {
+                throw new IllegalArgumentException("all-gather: there is no part " + self + " of " + parts.size());
+            }
         }
 
         /** Each rank's contribution already stands in its own part. */

@@ -53,7 +53,13 @@ final class CommunicationCheck {
         }
         int index = ranks.indexOf(schedule.program().rank());
         require(index >= 0, step, "group %s does not contain the rank", op.group());
-        require(index == op.self(), step, "it is member %s of %s, but takes itself for %s", index, op.group(), op.self());
+        require(
+                index == op.self(),
+                step,
+                "it is member %s of %s, but takes itself for %s",
+                index,
+                op.group(),
+                op.self());
     }
 
     private void indices(Step step, CommunicationOp op) {
@@ -108,7 +114,8 @@ final class CommunicationCheck {
             require(tensor.isDense(), step, "operand %s is not dense", tensor);
             for (int j = 0; j < i; j++) {
                 Tensor other = accesses.get(j).tensor();
-                boolean written = accesses.get(i).mode().writes() || accesses.get(j).mode().writes();
+                boolean written = accesses.get(i).mode().writes()
+                        || accesses.get(j).mode().writes();
                 boolean apart = !written || !tensor.overlaps(other);
                 require(apart, step, "operands %s and %s overlap, and one of them is written", other, tensor);
             }

@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Runs the schedules of all ranks without doing their work. A step begins when the one before it on its lane and those it
- * waits for are finished; it is finished when every member of its exchanges has begun. Whether all get to their end does
- * not depend on speed: to begin or finish a step never takes that chance from another, so one run speaks for all.
+ * Runs the schedules of all ranks without doing their work. A step begins when the one before it on its lane and those
+ * it waits for are finished; it is finished when every member of its exchanges has begun. Whether all get to their end
+ * does not depend on speed: to begin or finish a step never takes that chance from another, so one run speaks for all.
  */
 final class DryRun {
     private final Exchanges exchanges;
@@ -33,7 +33,7 @@ final class DryRun {
         }
     }
 
-    /** A step that never gets finished at the head of its lane, and one that it waits for: a peer's, or its own rank's. */
+    /** A step at the head of its lane that never gets finished, and one of its rank or of a peer that it waits for. */
     record Stuck(Lane lane, Member head, Member missing) {}
 
     private DryRun(List<Schedule> schedules, Exchanges exchanges) {
@@ -68,7 +68,10 @@ final class DryRun {
                 moved |= run.advance(queue);
             }
         }
-        return run.queues.stream().filter(queue -> !queue.isEmpty()).map(run::stuck).toList();
+        return run.queues.stream()
+                .filter(queue -> !queue.isEmpty())
+                .map(run::stuck)
+                .toList();
     }
 
     /** Takes a lane as far as it gets; returns whether a step of it began or finished. */
@@ -101,8 +104,8 @@ final class DryRun {
     private Optional<Member> firstUnfinished(Queue queue) {
         for (int wait : queue.schedule.waits().get(queue.head().index())) {
             if (!isFinished[queue.rank()][wait]) {
-                return Optional.of(
-                        new Member(queue.rank(), queue.schedule.program().steps().get(wait)));
+                return Optional.of(new Member(
+                        queue.rank(), queue.schedule.program().steps().get(wait)));
             }
         }
         return Optional.empty();

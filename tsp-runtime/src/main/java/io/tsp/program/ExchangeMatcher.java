@@ -7,14 +7,17 @@ import io.tsp.program.Exchanges.Channel;
 import io.tsp.program.Exchanges.Member;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
 /**
- * Proves that the exchanges of all ranks fit each other. In each channel all members run the same collectives in the same
- * order, with equal counts and dtypes; the n-th message from one rank to another is the n-th that the other expects.
+ * Proves that the exchanges of all ranks fit each other. In each channel all members run the same collectives in the
+ * same order, with equal counts and dtypes; the n-th message from one rank to another is the n-th that the other
+ * expects.
  */
 final class ExchangeMatcher {
     private final Map<Channel, Map<Integer, List<Member>>> collectives = new LinkedHashMap<>();
@@ -79,40 +82,31 @@ final class ExchangeMatcher {
     }
 
     private void matchCollectives(Channel channel, Map<Integer, List<Member>> ofRank) {
-        int longest = ofRank.values().stream().mapToInt(List::size).max().orElse(0);
-        for (int i = 0; i < longest; i++) {
+        List<Member> longest = Collections.max(ofRank.values(), Comparator.comparingInt(List::size));
+        for (int i = 0; i < longest.size(); i++) {
             List<Member> members = new ArrayList<>();
             for (int rank : channel.group().ranks()) {
                 List<Member> own = ofRank.getOrDefault(rank, List.of());
-                members.add(i < own.size() ? own.get(i) : missing(channel, ofRank, i, rank));
+                requireSame(channel, i, longest, own, rank);
+                members.add(own.get(i));
             }
-            matchMembers(channel, members, i);
+            if (op(members.getFirst()) instanceof AllToAll) {
+                matchPairs(members);
+            }
             exchanges.add(members);
         }
     }
 
-    private static Member missing(Channel channel, Map<Integer, List<Member>> ofRank, int index, int rank) {
-        for (List<Member> others : ofRank.values()) {
-            if (index < others.size()) {
-                throw new VerificationException(others.get(index) + " is exchange " + index + " of " + channel
-                        + ", but rank " + rank + " has only " + ofRank.getOrDefault(rank, List.of()).size()
-                        + " exchanges there");
-            }
+    private static void requireSame(Channel channel, int index, List<Member> longest, List<Member> others, int rank) {
+        Member expected = longest.get(index);
+        String place = " is exchange " + index + " of " + longest.size() + " in " + channel + ", but ";
+        if (index >= others.size()) {
+            throw new VerificationException(expected + place + "rank " + rank + " has only " + others.size());
         }
-        throw new IllegalArgumentException("no rank has exchange " + index + " of " + channel);
-    }
-
-    private static void matchMembers(Channel channel, List<Member> members, int index) {
-        Member first = members.getFirst();
-        for (Member member : members) {
-            if (!op(member).signature().equals(op(first).signature())) {
-                throw new VerificationException(first + " and " + member + " are both exchange " + index + " of "
-                        + channel + ", but the one is " + op(first).signature() + " and the other "
-                        + op(member).signature());
-            }
-        }
-        if (op(first) instanceof AllToAll) {
-            matchPairs(members);
+        Member found = others.get(index);
+        if (!op(found).signature().equals(op(expected).signature())) {
+            throw new VerificationException(expected + place + found + " is exchange " + index + " of " + others.size()
+                    + ": " + op(expected).signature() + " against " + op(found).signature());
         }
     }
 
@@ -120,7 +114,8 @@ final class ExchangeMatcher {
         for (int sender = 0; sender < members.size(); sender++) {
             for (int receiver = 0; receiver < members.size(); receiver++) {
                 Tensor sent = ((AllToAll) op(members.get(sender))).send().get(receiver);
-                Tensor received = ((AllToAll) op(members.get(receiver))).receive().get(sender);
+                Tensor received =
+                        ((AllToAll) op(members.get(receiver))).receive().get(sender);
                 requireSame(members.get(sender), sent, members.get(receiver), received);
             }
         }
@@ -141,8 +136,8 @@ final class ExchangeMatcher {
                     both.sent.get(matched) + " sends message " + matched + " " + pair + ", which nobody receives");
         }
         if (both.received.size() > matched) {
-            throw new VerificationException(both.received.get(matched) + " waits for message " + matched + " " + pair
-                    + ", which nobody sends");
+            throw new VerificationException(
+                    both.received.get(matched) + " waits for message " + matched + " " + pair + ", which nobody sends");
         }
     }
 

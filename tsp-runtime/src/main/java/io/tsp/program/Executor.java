@@ -20,7 +20,7 @@ import java.util.Map;
  *
  * <p>Reading order: before this {@link ProgramBuilder}; next {@code CpuDevice}.
  */
-final class Executor implements AutoCloseable {
+final class Executor {
     private final Schedule schedule;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final List<Launch> launches = new ArrayList<>();
@@ -131,8 +131,12 @@ final class Executor implements AutoCloseable {
         return new Trace(schedule, spans);
     }
 
-    @Override
-    public void close() {
-        streams.values().forEach(Stream::close);
+    /** Whether every lane has stopped. */
+    boolean stop(Duration deadline) {
+        boolean stopped = true;
+        for (Stream stream : streams.values()) {
+            stopped &= stream.stop(deadline);
+        }
+        return stopped;
     }
 }

@@ -7,22 +7,23 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 
 /**
  * Proves that two steps that touch the same byte of a slot, one of them writing, are ordered by lanes and waits.
  *
- * <p>Walks the program once and keeps, for each run of bytes, the last reader and the last writer on each lane. Steps of
- * one lane are ordered, so whoever comes behind the last one of a lane comes behind all of them: comparing with these few
- * is comparing with every earlier step.
+ * <p>Walks the program once and keeps, for each run of bytes, the last reader and the last writer on each lane. Steps
+ * of one lane are ordered, so whoever comes behind the last one of a lane comes behind all of them: comparing with
+ * these few is comparing with every earlier step.
  */
 final class HazardCheck {
-    private static final Lane[] LANES = Lane.values();
+    private static final int LANES = Lane.values().length;
     private static final int NOBODY = -1;
 
     private final Schedule schedule;
     private final HappensBefore order;
-    private final Map<Slot, TreeMap<Long, Uses>> usesOfSlot = new HashMap<>();
+    private final Map<Slot, NavigableMap<Long, Uses>> usesOfSlot = new HashMap<>();
 
     private HazardCheck(Schedule schedule, HappensBefore order) {
         this.schedule = schedule;
@@ -37,27 +38,35 @@ final class HazardCheck {
         }
     }
 
+    /** Of several races the latest is reported: it is the one that a missing wait leaves open. */
     private void compare(Step step, Access access) {
+        int race = NOBODY;
         for (Uses uses : runs(access.tensor())) {
-            for (Lane lane : LANES) {
-                requireOrdered(uses.writers[lane.ordinal()], "writes", step, access);
-                if (access.mode().writes()) {
-                    requireOrdered(uses.readers[lane.ordinal()], "reads", step, access);
-                }
+            race = Math.max(race, latestUnordered(uses.writers, step));
+            if (access.mode().writes()) {
+                race = Math.max(race, latestUnordered(uses.readers, step));
             }
         }
-    }
-
-    private void requireOrdered(int earlier, String does, Step step, Access access) {
-        if (earlier != NOBODY && !order.ordered(earlier, step.index())) {
-            Step other = schedule.program().steps().get(earlier);
+        if (race != NOBODY) {
+            Step other = schedule.program().steps().get(race);
+            String does = access.mode().writes() ? "writes" : "reads";
             throw VerificationException.at(
                     schedule.program().rank(),
                     step,
-                    "it " + (access.mode().writes() ? "writes" : "reads") + " slot "
-                            + access.tensor().slot() + " on lane " + lane(step) + " while step " + other + " "
-                            + does + " it on lane " + lane(other) + ", and no wait orders the two");
+                    "it " + does + " slot " + access.tensor().slot() + " on lane " + lane(step)
+                            + " while step " + other + " uses it on lane " + lane(other)
+                            + ", and no wait orders the two");
         }
+    }
+
+    private int latestUnordered(int[] ofLane, Step step) {
+        int latest = NOBODY;
+        for (int earlier : ofLane) {
+            if (earlier > latest && !order.ordered(earlier, step.index())) {
+                latest = earlier;
+            }
+        }
+        return latest;
     }
 
     private Lane lane(Step step) {
@@ -77,8 +86,8 @@ final class HazardCheck {
 
     /** The runs of bytes that are exactly a tensor's extent, after cutting those that lie across its ends. */
     private Collection<Uses> runs(Tensor tensor) {
-        TreeMap<Long, Uses> runs = usesOfSlot.computeIfAbsent(tensor.slot(), slot -> {
-            TreeMap<Long, Uses> whole = new TreeMap<>();
+        NavigableMap<Long, Uses> runs = usesOfSlot.computeIfAbsent(tensor.slot(), slot -> {
+            NavigableMap<Long, Uses> whole = new TreeMap<>();
             whole.put(0L, new Uses());
             return whole;
         });
@@ -87,7 +96,7 @@ final class HazardCheck {
         return runs.subMap(tensor.byteOffset(), tensor.byteEnd()).values();
     }
 
-    private static void cut(TreeMap<Long, Uses> runs, long at) {
+    private static void cut(NavigableMap<Long, Uses> runs, long at) {
         Map.Entry<Long, Uses> run = runs.floorEntry(at);
         if (run.getKey() != at) {
             runs.put(at, new Uses(run.getValue()));
@@ -100,8 +109,8 @@ final class HazardCheck {
         private final int[] writers;
 
         Uses() {
-            readers = new int[LANES.length];
-            writers = new int[LANES.length];
+            readers = new int[LANES];
+            writers = new int[LANES];
             Arrays.fill(readers, NOBODY);
             Arrays.fill(writers, NOBODY);
         }

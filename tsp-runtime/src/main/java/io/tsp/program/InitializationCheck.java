@@ -10,8 +10,8 @@ import java.util.List;
 
 /**
  * Proves that every byte that a step reads was written by an earlier one or by the host, and that every byte of an
- * output is written. Program order suffices here: that a write is finished before a later read of the same byte begins is
- * what {@link HazardCheck} proves. A strided write counts with all that lies between its elements.
+ * output is written. Program order suffices here: that a write is finished before a later read of the same byte begins
+ * is what {@link HazardCheck} proves. A strided write counts with all that lies between its elements.
  */
 final class InitializationCheck {
     private final Program program;
@@ -66,7 +66,8 @@ final class InitializationCheck {
     }
 
     private static String firstGap(RangeSet<Long> known, Range<Long> bytes) {
-        Range<Long> gap = known.complement().subRangeSet(bytes).asRanges().iterator().next();
+        Range<Long> gap =
+                known.complement().subRangeSet(bytes).asRanges().iterator().next();
         return "[" + gap.lowerEndpoint() + ", " + gap.upperEndpoint() + ")";
     }
 }

@@ -3,15 +3,13 @@ package io.tsp.program;
 import io.tsp.program.DryRun.Stuck;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * Proves that one order of all exchanges agrees with the program order of every rank, whatever lane or group they belong
- * to. Libraries that order exchanges on a device by the order of the host's calls (NCCL: several communicators per
- * device) hang otherwise, and so does a sequential run.
+ * Proves that one order of all exchanges agrees with the program order of every rank, whatever lane or group they
+ * belong to. Libraries that order exchanges on a device by the order of the host's calls (NCCL: several communicators
+ * per device) hang otherwise, and so does a sequential run.
  */
 final class OrderCheck {
     private OrderCheck() {}
@@ -19,11 +17,10 @@ final class OrderCheck {
     /** Such an order exists exactly if all ranks get through on one lane each. */
     static void check(List<Schedule> schedules, Exchanges exchanges) {
         List<Schedule> onOneLane = schedules.stream().map(OrderCheck::onOneLane).toList();
-        Map<Integer, Stuck> ofRank = new HashMap<>();
-        DryRun.run(onOneLane, exchanges).forEach(stuck -> ofRank.put(stuck.head().rank(), stuck));
-        if (!ofRank.isEmpty()) {
+        List<Stuck> stuck = DryRun.run(onOneLane, exchanges);
+        if (!stuck.isEmpty()) {
             throw new VerificationException("no order of the exchanges suits all ranks: "
-                    + cycle(ofRank).stream().map(OrderCheck::describe).collect(Collectors.joining("; ")));
+                    + cycle(stuck).stream().map(OrderCheck::describe).collect(Collectors.joining("; ")));
         }
     }
 
@@ -33,15 +30,22 @@ final class OrderCheck {
                 schedule.program(), Collections.nCopies(steps, Lane.COMPUTE), Collections.nCopies(steps, List.of()));
     }
 
-    /** Who waits for whom: from any stuck rank the way leads into a cycle, because each waits for one that is stuck. */
-    private static List<Stuck> cycle(Map<Integer, Stuck> ofRank) {
+    /** From any stuck rank, going on to the one that it waits for leads into a cycle: that one is stuck as well. */
+    private static List<Stuck> cycle(List<Stuck> stuck) {
         List<Stuck> way = new ArrayList<>();
-        Stuck next = ofRank.get(Collections.min(ofRank.keySet()));
+        Stuck next = stuck.getFirst();
         while (!way.contains(next)) {
             way.add(next);
-            next = ofRank.get(next.missing().rank());
+            next = ofRank(next.missing().rank(), stuck);
         }
         return way.subList(way.indexOf(next), way.size());
+    }
+
+    private static Stuck ofRank(int rank, List<Stuck> stuck) {
+        return stuck.stream()
+                .filter(one -> one.head().rank() == rank)
+                .findFirst()
+                .orElseThrow();
     }
 
     private static String describe(Stuck stuck) {

@@ -11,8 +11,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Proves that a memory plan gives every slot and every lane's workspace bytes of its own for as long as they matter, and
- * no arena a byte more than that needs.
+ * Proves that a memory plan gives every slot and every lane's workspace bytes of its own for as long as they matter,
+ * and no arena a byte more than that needs.
  */
 final class PlanCheck {
     private static final int NONE = -1;
@@ -38,7 +38,11 @@ final class PlanCheck {
     static void check(Schedule schedule, MemoryPlan plan, Map<Lane, Long> workspaceBytes) {
         PlanCheck check = new PlanCheck(schedule, plan);
         int slots = check.program.slots().size();
-        check.require(plan.offsets().size() == slots, "it places %s slots of %s", plan.offsets().size(), slots);
+        check.require(
+                plan.offsets().size() == slots,
+                "it places %s slots of %s",
+                plan.offsets().size(),
+                slots);
         for (MemoryClass memoryClass : MemoryClass.values()) {
             List<Area> areas = check.slots(memoryClass);
             if (memoryClass == MemoryClass.TRANSIENT) {
@@ -46,6 +50,7 @@ final class PlanCheck {
             }
             check.bounds(memoryClass, areas);
             check.sharing(areas);
+            check.size(memoryClass, areas);
         }
     }
 
@@ -74,14 +79,17 @@ final class PlanCheck {
 
     private void bounds(MemoryClass memoryClass, List<Area> areas) {
         long bytes = plan.arenaBytes().getOrDefault(memoryClass, 0L);
-        long end = 0;
         for (Area area : areas) {
             boolean inside = area.from >= 0 && area.to <= bytes;
             require(inside, "%s lies outside the %s arena of %s bytes", area, memoryClass, bytes);
             boolean aligned = area.from % MemoryPlan.ALIGNMENT == 0;
             require(aligned, "%s does not begin at a multiple of %s bytes", area, MemoryPlan.ALIGNMENT);
-            end = Math.max(end, area.to);
         }
+    }
+
+    private void size(MemoryClass memoryClass, List<Area> areas) {
+        long bytes = plan.arenaBytes().getOrDefault(memoryClass, 0L);
+        long end = areas.stream().mapToLong(Area::to).max().orElse(0);
         boolean exact = bytes == Math.ceilDiv(end, MemoryPlan.ALIGNMENT) * MemoryPlan.ALIGNMENT;
         require(exact, "the %s arena has %s bytes, but what lies in it ends at byte %s", memoryClass, bytes, end);
     }
@@ -89,7 +97,8 @@ final class PlanCheck {
     /** Compares only areas that share bytes: those still open when, going up, another one begins. */
     private void sharing(List<Area> areas) {
         List<Area> open = new ArrayList<>();
-        for (Area area : areas.stream().sorted(Comparator.comparingLong(Area::from)).toList()) {
+        for (Area area :
+                areas.stream().sorted(Comparator.comparingLong(Area::from)).toList()) {
             open.removeIf(earlier -> earlier.to <= area.from);
             open.forEach(earlier -> requireMayShare(earlier, area));
             open.add(area);

@@ -1,8 +1,9 @@
 package io.tsp.program;
 
+import com.google.common.hash.Hasher;
 import com.google.common.hash.Hashing;
+import io.tsp.op.Access;
 import io.tsp.tensor.Slot;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 
@@ -22,21 +23,34 @@ public record Program(int rank, List<Slot> slots, List<Step> steps, Set<Slot> in
         outputs = Set.copyOf(outputs);
     }
 
-    /** A hash of every step and slot, equal in all processes that built the same program. */
+    /** A hash of all that a program is, equal in all processes that built the same one. */
     public String hash() {
-        var hasher = Hashing.sha256().newHasher();
+        Hasher hasher = Hashing.sha256().newHasher().putInt(rank);
         for (Slot slot : slots) {
-            hasher.putString(slot.name() + slot.memoryClass() + slot.bytes(), StandardCharsets.UTF_8);
+            putText(hasher, slot.name());
+            putText(hasher, slot.memoryClass().name());
+            hasher.putLong(slot.bytes()).putBoolean(inputs.contains(slot)).putBoolean(outputs.contains(slot));
         }
         for (Step step : steps) {
-            hasher.putString(step.lane() + step.op().toString() + step.label(), StandardCharsets.UTF_8);
+            putText(hasher, step.lane().name());
+            putText(hasher, step.label());
+            putText(hasher, step.op().toString());
+            for (Access access : step.op().accesses()) {
+                // An op's text has neither: names of slots may repeat.
+                hasher.putInt(access.tensor().slot().id());
+                putText(hasher, access.tensor().strides().toString());
+            }
         }
         return hasher.hash().toString();
+    }
+
+    /** With its length, so that no two rows of texts run together to the same bytes. */
+    private static void putText(Hasher hasher, String text) {
+        hasher.putInt(text.length()).putUnencodedChars(text);
     }
 
     /** Whether a slot keeps its contents from run to run: persistent memory, inputs and outputs. */
     boolean keeps(Slot slot) {
         return slot.memoryClass().persistent() || inputs.contains(slot) || outputs.contains(slot);
     }
-
 }

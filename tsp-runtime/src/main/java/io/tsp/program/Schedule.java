@@ -73,16 +73,16 @@ public record Schedule(Program program, List<Lane> lanes, List<List<Integer>> wa
     }
 
     /**
-     * Uses that need not be looked at again: those that a write covers, because it is ordered behind them, and reads that
-     * a read on the same lane covers, because it comes after them. Without this a slot that is read all along, such as
-     * positions, makes the time quadratic.
+     * Uses that need not be looked at again: those that a write covers, because it is ordered behind them, and reads
+     * that a read on the same lane covers, because it comes after them. Without this a slot that is read all along,
+     * such as positions, makes the time quadratic.
      */
     private static void remember(Step step, Lane lane, Access access, Map<Integer, List<Use>> usesOfSlot) {
         Tensor tensor = access.tensor();
         boolean writes = access.mode().writes();
         List<Use> uses = usesOfSlot.computeIfAbsent(tensor.slot().id(), id -> new ArrayList<>());
         uses.removeIf(use -> use.step != step.index()
-                && (writes || !use.writes && use.lane == lane)
+                && (writes || (!use.writes && use.lane == lane))
                 && use.tensor.byteOffset() >= tensor.byteOffset()
                 && use.tensor.byteEnd() <= tensor.byteEnd());
         uses.add(new Use(step.index(), lane, tensor, writes));

@@ -1,11 +1,14 @@
 package io.tsp.program;
 
+import com.google.common.hash.Hashing;
 import io.tsp.device.Kernel;
 import io.tsp.device.Stream;
 import io.tsp.op.ComputeOp;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,6 +31,8 @@ public final class Session implements AutoCloseable {
         }
     }
 
+    private static final Duration STOP_DEADLINE = Duration.ofSeconds(5);
+
     private final Cluster cluster;
     private final Map<Integer, Loaded> ranks = new LinkedHashMap<>();
 
@@ -42,10 +47,13 @@ public final class Session implements AutoCloseable {
      *
      * @param programs one for each rank of the cluster, by rank
      * @throws VerificationException if the programs could race, mismatch or deadlock
+     * @throws io.tsp.comm.RanksDisagreeException if another process built other programs
      */
     public static Session open(Cluster cluster, List<Program> programs, Mode mode) {
         List<Schedule> schedules = programs.stream().map(mode::schedule).toList();
         Verifier.verify(schedules);
+        long fingerprint = fingerprint(programs);
+        cluster.localRanks().forEach(rank -> cluster.communicator(rank).agree(fingerprint));
         Session session = new Session(cluster);
         try {
             for (int rank : cluster.localRanks()) {
@@ -56,6 +64,12 @@ public final class Session implements AutoCloseable {
             throw e;
         }
         return session;
+    }
+
+    private static long fingerprint(List<Program> programs) {
+        var hasher = Hashing.sha256().newHasher();
+        programs.forEach(program -> hasher.putString(program.hash(), StandardCharsets.UTF_8));
+        return hasher.hash().asLong();
     }
 
     private void load(int rank, Schedule schedule) {
@@ -136,12 +150,19 @@ public final class Session implements AutoCloseable {
         return loaded;
     }
 
+    /**
+     * Frees the memory once every lane of every rank has stopped, since ranks read each other's. If one does not stop,
+     * memory stays allocated until the process ends.
+     */
     @Override
     public void close() {
+        boolean stopped = true;
         for (Loaded loaded : ranks.values()) {
-            loaded.executor.close();
-            loaded.stream.close();
-            loaded.arenas.close();
+            stopped &= loaded.executor.stop(STOP_DEADLINE);
+            stopped &= loaded.stream.stop(STOP_DEADLINE);
+        }
+        if (stopped) {
+            ranks.values().forEach(loaded -> loaded.arenas.close());
         }
         ranks.clear();
     }

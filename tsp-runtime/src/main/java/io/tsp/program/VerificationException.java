@@ -1,6 +1,9 @@
 package io.tsp.program;
 
-/** Programs, their schedules or a memory plan are not right. The message is one sentence: what, on which rank, at which step. */
+/**
+ * Programs, their schedules or a memory plan are not right. The message is one sentence: what, on which rank, at which
+ * step.
+ */
 public final class VerificationException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

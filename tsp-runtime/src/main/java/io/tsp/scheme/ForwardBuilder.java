@@ -187,6 +187,19 @@ public final class ForwardBuilder {
         return chunks;
     }
 
+    /** Elements of a weight that are on their way into panels at a time. */
+    private static long stagedCount(Parameter parameter) {
+        return switch (parameter.source()) {
+            case Parameter.Block _ -> 0;
+            case Parameter.Panels panels -> stagedCount(panels.rows(), panels.columns());
+            case Parameter.GateUpPanels panels -> 2 * stagedCount(panels.rows(), panels.columns());
+        };
+    }
+
+    private static long stagedCount(Range rows, Range columns) {
+        return Math.min(rows.count(), STAGED_ROWS) * columns.count();
+    }
+
     /** Embedding, all blocks, final norm, loss. */
     public ForwardProgram build(Sublayers sublayers) {
         program.label("embedding");
@@ -204,11 +217,8 @@ public final class ForwardBuilder {
         program.label("loss");
         block.norm(x, delta, vector(WeightNames.FINAL_NORM, config().hidden()), sublayers.normed());
         LossHead.Result result = sublayers.loss();
-        Tensor staging = program.input(
-                "staging",
-                MemoryClass.HOST,
-                dtype(),
-                2 * STAGED_ROWS * Math.max(config().hidden(), config().intermediate()));
+        long staged = parameters.stream().mapToLong(ForwardBuilder::stagedCount).max().orElse(0);
+        Tensor staging = program.input("staging", MemoryClass.HOST, dtype(), staged);
         List<LogitsPiece> logits = result.logits();
         return new ForwardProgram(
                 program.build(), parameters, staging, inputs, inverseFrequencies, result.totals(), logits);

@@ -24,7 +24,9 @@ class BlockReaderTest {
     @TempDir
     Path directory;
 
-    /** Sizes on both sides of every choice the reader makes: pieces of 2^14 elements, gaps of 16 KiB, rows of 512 KiB. */
+    /**
+     * Sizes on both sides of every choice the reader makes: pieces of 2^14 elements, gaps of 16 KiB, rows of 512 KiB.
+     */
     @ParameterizedTest
     @CsvSource({
         "F32, 1, 1", "F32, 7, 5", "F32, 3, 4099", "F32, 3, 8200", "F32, 2, 140001", "F32, 70, 2048",
@@ -54,9 +56,10 @@ class BlockReaderTest {
     void tensorsBeyondTwoGigabytesAreReadAtTheirPlace() throws IOException {
         long rows = 700_000;
         int columns = 1024;
-        String json = "{" + RawSafetensors.entry("w", "F32", "[" + rows + "," + columns + "]", 0, rows * columns * 4) + "}";
-        Path path = RawSafetensors.write(directory.resolve("sparse"), RawSafetensors.of(json, 0));
-        long start = 8 + json.getBytes(StandardCharsets.UTF_8).length;
+        String json =
+                "{" + RawSafetensors.entry("w", "F32", "[" + rows + "," + columns + "]", 0, rows * columns * 4) + "}";
+        Path path = RawSafetensors.write(directory.resolve("sparse"), RawSafetensors.file(json, 0));
+        long start = 8L + json.getBytes(StandardCharsets.UTF_8).length;
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
             ByteBuffer value = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
             channel.write(value.putFloat(0, 1.5f), start + (600_000L * columns + 17) * 4);
@@ -82,7 +85,9 @@ class BlockReaderTest {
             WeightBlock block,
             DType dtype) {
         int count = (int) (block.rowCount() * block.columnCount());
-        ByteBuffer target = (count % 2 == 0 ? ByteBuffer.allocateDirect(count * dtype.bytes() + 4) : ByteBuffer.allocate(count * dtype.bytes() + 4))
+        ByteBuffer target = (count % 2 == 0
+                        ? ByteBuffer.allocateDirect(count * dtype.bytes() + 4)
+                        : ByteBuffer.allocate(count * dtype.bytes() + 4))
                 .order(ByteOrder.LITTLE_ENDIAN);
         target.putInt(count * dtype.bytes(), 0x5eed5eed);
         reader.read(file, file.tensors().get("w"), columns, block, dtype, target);
@@ -92,9 +97,7 @@ class BlockReaderTest {
         for (long row = block.firstRow(); row < block.firstRow() + block.rowCount(); row++) {
             for (long column = block.firstColumn(); column < block.firstColumn() + block.columnCount(); column++) {
                 float expected = value(type, halves[(int) (row * columns + column)]);
-                float actual = dtype == DType.F32
-                        ? target.getFloat()
-                        : Float.intBitsToFloat(target.getShort() << 16);
+                float actual = dtype == DType.F32 ? target.getFloat() : Float.intBitsToFloat(target.getShort() << 16);
                 if (dtype == DType.F32 ? actual != expected : Math.abs(actual - expected) > Math.abs(expected) / 256) {
                     assertEquals(expected, actual, block + " " + dtype + " row " + row + " column " + column);
                 }

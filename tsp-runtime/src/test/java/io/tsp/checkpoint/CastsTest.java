@@ -75,7 +75,7 @@ class CastsTest {
         double aboveValue = finite(below + 1);
         double toBelow = Math.abs(value - belowValue);
         double toAbove = Math.abs(aboveValue - value);
-        boolean down = Float.isInfinite(value) || toBelow < toAbove || toBelow == toAbove && below % 2 == 0;
+        boolean down = Float.isInfinite(value) || toBelow < toAbove || (toBelow == toAbove && below % 2 == 0);
         assertEquals((short) (down ? below : below + 1), rounded, () -> Float.toHexString(value));
     }
 

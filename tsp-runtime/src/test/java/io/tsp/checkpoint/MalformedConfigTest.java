@@ -16,7 +16,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class MalformedConfigTest {
     private static final String FILE = "/models/x/config.json";
     private static final String GOOD = SmallModel.CONFIG.strip();
-    private static final String QWEN = GOOD.replace("llama", "qwen2").replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 4");
+    private static final String QWEN =
+            GOOD.replace("llama", "qwen2").replace("\"num_hidden_layers\": 1", "\"num_hidden_layers\": 4");
 
     /** @param field what the message must name beside the file */
     record Case(String name, String json, String field) {
@@ -61,16 +62,31 @@ class MalformedConfigTest {
     static Stream<Case> sizes() {
         List<Case> cases = new ArrayList<>();
         List<String> fields = List.of(
-                "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                "vocab_size", "max_position_embeddings");
+                "hidden_size",
+                "intermediate_size",
+                "num_hidden_layers",
+                "num_attention_heads",
+                "num_key_value_heads",
+                "vocab_size",
+                "max_position_embeddings");
         for (String field : fields) {
             for (String value : List.of(
-                    "0", "-1", "16.0", "1e3", "\"16\"", "true", "[16]", "{}", "2147483648", "9223372036854775808",
+                    "0",
+                    "-1",
+                    "16.0",
+                    "1e3",
+                    "\"16\"",
+                    "true",
+                    "[16]",
+                    "{}",
+                    "2147483648",
+                    "9223372036854775808",
                     "9".repeat(50))) {
                 cases.add(with(GOOD, field, value));
             }
         }
-        for (String field : List.of("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")) {
+        for (String field :
+                List.of("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size")) {
             cases.add(new Case(field + " absent", GOOD.replace("\"" + field + "\"", "\"x\""), field));
             cases.add(with(GOOD, field, "null"));
         }
@@ -82,7 +98,8 @@ class MalformedConfigTest {
         for (String value : List.of("0", "4", "12", "257", "264", "-8", "8.0", "\"8\"")) {
             cases.add(added(GOOD, "head_dim", value));
         }
-        cases.add(new Case("derived head_dim 12", GOOD.replace("\"hidden_size\": 16", "\"hidden_size\": 24"), "head_dim"));
+        cases.add(new Case(
+                "derived head_dim 12", GOOD.replace("\"hidden_size\": 16", "\"hidden_size\": 24"), "head_dim"));
         for (String value : List.of("0", "-1e-5", "2", "\"1e-5\"", "1e400", "true")) {
             cases.add(with(GOOD, "rms_norm_eps", value));
         }
@@ -92,8 +109,19 @@ class MalformedConfigTest {
     static Stream<Case> families() {
         List<Case> cases = new ArrayList<>();
         for (String value : List.of(
-                "\"gpt2\"", "\"Llama\"", "\"llama4\"", "\"mixtral\"", "\"qwen2_moe\"", "\"qwen3_moe\"", "\"phi3\"", "\"\"",
-                "1", "null", "[\"llama\"]", "\"" + "x".repeat(10_000) + "\"", "\"a\\u001b[2J\"")) {
+                "\"gpt2\"",
+                "\"Llama\"",
+                "\"llama4\"",
+                "\"mixtral\"",
+                "\"qwen2_moe\"",
+                "\"qwen3_moe\"",
+                "\"phi3\"",
+                "\"\"",
+                "1",
+                "null",
+                "[\"llama\"]",
+                "\"" + "x".repeat(10_000) + "\"",
+                "\"a\\u001b[2J\"")) {
             cases.add(with(GOOD, "model_type", value));
         }
         cases.add(new Case("no model_type", "{}", "model_type"));
@@ -154,7 +182,8 @@ class MalformedConfigTest {
                 cases.add(with(GOOD, "rope_theta", value));
             }
         }
-        for (String kind : List.of("\"longrope\"", "\"su\"", "\"mrope\"", "\"proportional\"", "\"YARN\"", "\"\"", "1", "[]")) {
+        for (String kind :
+                List.of("\"longrope\"", "\"su\"", "\"mrope\"", "\"proportional\"", "\"YARN\"", "\"\"", "1", "[]")) {
             cases.add(scaling("\"rope_type\": " + kind + ", \"factor\": 2", "rope_type"));
             cases.add(scaling("\"type\": " + kind + ", \"factor\": 2", "type"));
         }
@@ -207,13 +236,17 @@ class MalformedConfigTest {
                 new Case("a null field twice", append(GOOD, "\"x\": null, \"x\": null"), "comes twice"),
                 new Case("a nested field twice", append(GOOD, "\"x\": {\"y\": 1, \"y\": 2}"), "comes twice"),
                 new Case("a field name of 1,000 characters", append(GOOD, "\"" + "x".repeat(1000) + "\": 1"), "JSON"),
-                new Case("a string of 100,000 characters", append(GOOD, "\"x\": \"" + "x".repeat(100_000) + "\""), "JSON"),
+                new Case(
+                        "a string of 100,000 characters",
+                        append(GOOD, "\"x\": \"" + "x".repeat(100_000) + "\""),
+                        "JSON"),
                 new Case("200,000 values", append(GOOD, "\"x\": [" + "1,".repeat(200_000) + "1]"), "100000 values"));
     }
 
     /** The configuration with another value for a field that it has. */
     private static Case with(String json, String field, String value) {
-        String changed = json.replaceFirst("\"" + field + "\": [^,}]+", "\"" + field + "\": " + value.replace("\\", "\\\\"));
+        String changed =
+                json.replaceFirst("\"" + field + "\": [^,}]+", "\"" + field + "\": " + value.replace("\\", "\\\\"));
         String shown = value.length() > 20 ? value.length() + " characters" : value;
         return new Case(field + " " + shown, changed, field);
     }
@@ -223,7 +256,8 @@ class MalformedConfigTest {
     }
 
     private static Case scaling(String members, String field) {
-        return new Case("scaling " + members, append(GOOD, "\"rope_scaling\": {" + members + "}"), "rope_scaling." + field);
+        return new Case(
+                "scaling " + members, append(GOOD, "\"rope_scaling\": {" + members + "}"), "rope_scaling." + field);
     }
 
     private static String append(String json, String members) {

@@ -17,7 +17,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A failure means that a hostile index reads files outside the model, or that index and shards may contradict each other. */
+/**
+ * A failure means that a hostile index reads files outside the model, or that index and shards may contradict each
+ * other.
+ */
 class MalformedIndexTest {
     private static final String NAME = ShardIndex.NAME;
     private static final String GOOD = new SmallModel().index();
@@ -74,7 +77,8 @@ class MalformedIndexTest {
         SmallModel.put(new SmallModel().writeShards(directory), NAME, GOOD);
         Files.delete(directory.resolve("b.safetensors"));
         Files.createDirectory(directory.resolve("b.safetensors"));
-        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory)).getMessage();
+        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory))
+                .getMessage();
         assertTrue(message.contains("b.safetensors is not a regular file"), message);
     }
 
@@ -119,12 +123,35 @@ class MalformedIndexTest {
     static Stream<Case> fileNames() {
         List<Case> cases = new ArrayList<>();
         for (String name : List.of(
-                "", ".", "..", "/etc/passwd", "/a.safetensors", "../a.safetensors", "../../blobs/x.safetensors",
-                "sub/a.safetensors", "./a.safetensors", "a.safetensors/", "a.safetensors/..", "..\\\\a.safetensors",
-                "C:a.safetensors", "file:a.safetensors", "file:///etc/passwd", "http://example.com/a.safetensors",
-                "a.safetensors\\u0000", "\\u0000a.safetensors", "a\\n.safetensors", "\\u001b[2J.safetensors", "a.bin",
-                "pytorch_model.bin", "a.safetensors.index.json", "a.SAFETENSORS", "a.safetensors ", "config.json",
-                "~/a.safetensors\\u0085", "\\ud800.safetensors", "x".repeat(255) + ".safetensors")) {
+                "",
+                ".",
+                "..",
+                "/etc/passwd",
+                "/a.safetensors",
+                "../a.safetensors",
+                "../../blobs/x.safetensors",
+                "sub/a.safetensors",
+                "./a.safetensors",
+                "a.safetensors/",
+                "a.safetensors/..",
+                "..\\\\a.safetensors",
+                "C:a.safetensors",
+                "file:a.safetensors",
+                "file:///etc/passwd",
+                "http://example.com/a.safetensors",
+                "a.safetensors\\u0000",
+                "\\u0000a.safetensors",
+                "a\\n.safetensors",
+                "\\u001b[2J.safetensors",
+                "a.bin",
+                "pytorch_model.bin",
+                "a.safetensors.index.json",
+                "a.SAFETENSORS",
+                "a.safetensors ",
+                "config.json",
+                "~/a.safetensors\\u0085",
+                "\\ud800.safetensors",
+                "x".repeat(255) + ".safetensors")) {
             cases.add(new Case("file '" + name + "'", GOOD.replace(FIRST, FIRST.replace("a.safetensors", name)), ""));
         }
         return cases.stream();
@@ -161,7 +188,8 @@ class MalformedIndexTest {
         SmallModel.put(new SmallModel().writeShards(directory), NAME, GOOD);
         Files.copy(directory.resolve("a.safetensors"), directory.resolve("c.safetensors"));
         SmallModel.put(directory, NAME, GOOD.replace(FIRST, FIRST.replace("a.", "c.")));
-        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory)).getMessage();
+        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory))
+                .getMessage();
         assertTrue(message.contains("is also in") && message.contains(", byte "), message);
     }
 
@@ -171,13 +199,16 @@ class MalformedIndexTest {
         try (var file = new RandomAccessFile(directory.resolve(NAME).toFile(), "rw")) {
             file.setLength(ShardIndex.MAX_BYTES + 1L);
         }
-        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory)).getMessage();
+        String message = assertThrows(ModelException.class, () -> ModelDirectory.open(directory))
+                .getMessage();
         assertTrue(message.contains("longer than"), message);
     }
 
     @Test
     void atLeastSeventyCases() {
-        long count = Stream.of(syntax(), fileNames(), values(), contradictions()).mapToLong(Stream::count).sum();
+        long count = Stream.of(syntax(), fileNames(), values(), contradictions())
+                .mapToLong(Stream::count)
+                .sum();
         assertTrue(count >= 70, "only " + count);
         assertTrue(GOOD.getBytes(StandardCharsets.UTF_8).length > 100);
     }

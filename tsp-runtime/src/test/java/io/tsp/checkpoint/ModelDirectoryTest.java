@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.model.ModelException;
+import io.tsp.model.WeightShapes;
 import io.tsp.tensor.DType;
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -17,7 +18,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,29 +46,74 @@ class ModelDirectoryTest {
         return Stream.of(
                 misfit("missing", model -> model.tensors.remove(GATE), "missing " + GATE + " [8, 16]"),
                 misfit("extra", model -> model.tensors.put("x", entry("F32", 1)), "unexpected \"x\" [1]", "byte "),
-                misfit("bias", model -> model.tensors.put("model.layers.0.self_attn.o_proj.bias", entry("F32", 16)), "o_proj.bias"),
-                misfit("one layer too many", model -> model.tensors.put("model.layers.1.input_layernorm.weight", entry("F32", 16)), "unexpected"),
-                misfit("transposed", model -> model.tensors.put(GATE, entry("F32", 16, 8)), "[16, 8]", "instead of [8, 16]"),
+                misfit(
+                        "bias",
+                        model -> model.tensors.put("model.layers.0.self_attn.o_proj.bias", entry("F32", 16)),
+                        "o_proj.bias"),
+                misfit(
+                        "one layer too many",
+                        model -> model.tensors.put("model.layers.1.input_layernorm.weight", entry("F32", 16)),
+                        "unexpected"),
+                misfit(
+                        "transposed",
+                        model -> model.tensors.put(GATE, entry("F32", 16, 8)),
+                        "[16, 8]",
+                        "instead of [8, 16]"),
                 misfit("flat", model -> model.tensors.put(GATE, entry("F32", 128)), "[128]", "instead of [8, 16]"),
                 misfit("rank 3", model -> model.tensors.put(GATE, entry("F32", 8, 16, 1)), "instead of [8, 16]"),
                 misfit("scalar", model -> model.tensors.put(GATE, entry("F32")), "instead of [8, 16]"),
                 misfit("empty", model -> model.tensors.put(GATE, entry("F32", 0, 16)), "instead of [8, 16]"),
-                misfit("F64", model -> model.tensors.put(GATE, entry("F64", 8, 16)), "dtype F64 instead of F32, F16 or BF16"),
+                misfit(
+                        "F64",
+                        model -> model.tensors.put(GATE, entry("F64", 8, 16)),
+                        "dtype F64 instead of F32, F16 or BF16"),
                 misfit("I8", model -> model.tensors.put(GATE, entry("I8", 8, 16)), "dtype I8"),
                 misfit("F8", model -> model.tensors.put(GATE, entry("F8_E4M3", 8, 16)), "dtype F8_E4M3"),
                 misfit("vocabulary", model -> model.tensors.put(EMBEDDING, entry("F32", 5, 16)), "instead of [4, 16]"),
                 misfit("head", model -> model.tensors.put(HEAD, entry("F32", 5, 16)), "instead of [4, 16]"),
                 misfit("no head", model -> model.tensors.remove(HEAD), "missing " + HEAD),
-                misfit("tied, no table", model -> { model.tied().tensors.remove(HEAD); model.tensors.remove(EMBEDDING); }, "missing " + EMBEDDING),
-                misfit("tied, wrong head", model -> model.tied().tensors.put(HEAD, entry("F32", 5, 16)), "instead of [4, 16]"),
-                misfit("tied, other dtype", model -> model.tied().tensors.put(HEAD, entry("BF16", 4, 16)), "differs from", "tie_word_embeddings"),
-                misfit("all at once", model -> {
-                    model.tensors.remove(HEAD);
-                    model.tensors.put("x", entry("F32", 1));
-                    model.tensors.put(GATE, entry("F64", 8, 16));
-                }, "missing " + HEAD, "unexpected \"x\"", "dtype F64"),
-                misfit("nothing fits", model -> { model.tensors.clear(); model.tensors.put("x", entry("F32", 1)); }, "missing " + EMBEDDING, "missing " + HEAD),
-                misfit("a hundred extra", model -> { for (int i = 0; i < 100; i++) { model.tensors.put("x" + i, entry("F32", 1)); } }, "and 80 more"));
+                misfit(
+                        "tied, no table",
+                        model -> {
+                            model.tied().tensors.remove(HEAD);
+                            model.tensors.remove(EMBEDDING);
+                        },
+                        "missing " + EMBEDDING),
+                misfit(
+                        "tied, wrong head",
+                        model -> model.tied().tensors.put(HEAD, entry("F32", 5, 16)),
+                        "instead of [4, 16]"),
+                misfit(
+                        "tied, other dtype",
+                        model -> model.tied().tensors.put(HEAD, entry("BF16", 4, 16)),
+                        "differs from",
+                        "tie_word_embeddings"),
+                misfit(
+                        "all at once",
+                        model -> {
+                            model.tensors.remove(HEAD);
+                            model.tensors.put("x", entry("F32", 1));
+                            model.tensors.put(GATE, entry("F64", 8, 16));
+                        },
+                        "missing " + HEAD,
+                        "unexpected \"x\"",
+                        "dtype F64"),
+                misfit(
+                        "nothing fits",
+                        model -> {
+                            model.tensors.clear();
+                            model.tensors.put("x", entry("F32", 1));
+                        },
+                        "missing " + EMBEDDING,
+                        "missing " + HEAD),
+                misfit(
+                        "a hundred extra",
+                        model -> {
+                            for (int i = 0; i < 100; i++) {
+                                model.tensors.put("x" + i, entry("F32", 1));
+                            }
+                        },
+                        "and 80 more"));
     }
 
     @ParameterizedTest
@@ -129,7 +177,8 @@ class ModelDirectoryTest {
         Path pipe = directory.resolve("model.safetensors");
         assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
         assertTrue(refusal(directory).getMessage().contains("not a regular file"));
-        String message = assertThrows(ModelException.class, () -> SafetensorsFile.open(pipe)).getMessage();
+        String message = assertThrows(ModelException.class, () -> SafetensorsFile.open(pipe))
+                .getMessage();
         assertTrue(message.contains("not a regular file"), message);
     }
 
@@ -139,7 +188,9 @@ class ModelDirectoryTest {
         Path model = Files.createDirectories(directory.resolve("model"));
         new SmallModel().write(outside);
         SmallModel.put(model, "config.json", SmallModel.CONFIG);
-        for (String target : List.of("../outside/model.safetensors", outside.resolve("model.safetensors").toString())) {
+        for (String target : List.of(
+                "../outside/model.safetensors",
+                outside.resolve("model.safetensors").toString())) {
             Files.deleteIfExists(model.resolve("model.safetensors"));
             Files.createSymbolicLink(model.resolve("model.safetensors"), Path.of(target));
             assertTrue(refusal(model).getMessage().contains("leads out of the model directory"));
@@ -186,18 +237,45 @@ class ModelDirectoryTest {
                 channel.truncate(channel.size() - 100);
             }
             ByteBuffer target = ByteBuffer.allocate(256).order(ByteOrder.LITTLE_ENDIAN);
-            String message = assertThrows(
-                            ModelException.class, () -> model.read(HEAD, 0, 4, 0, 16, DType.F32, target))
+            String message = assertThrows(ModelException.class, () -> model.read(HEAD, 0, 4, 0, 16, DType.F32, target))
                     .getMessage();
             assertTrue(message.contains("has become shorter") && message.contains(", byte "), message);
         }
     }
 
     @Test
+    void ranksReadAtTheSameTime() {
+        Path fixture = Path.of("src/test/resources/fixtures/sharded");
+        try (ModelDirectory model = ModelDirectory.open(fixture)) {
+            long first = checksum(model);
+            assertTrue(IntStream.range(0, 64).parallel().allMatch(i -> checksum(model) == first));
+        }
+    }
+
+    private static long checksum(ModelDirectory model) {
+        CRC32C sum = new CRC32C();
+        WeightShapes.of(model.config()).forEach((name, shape) -> {
+            long columns = shape.rank() == 1 ? 1 : shape.last();
+            ByteBuffer target = ByteBuffer.allocate((int) shape.count() * 2);
+            model.read(name, 0, shape.dim(0), 0, columns, DType.BF16, target);
+            sum.update(target.flip());
+        });
+        return sum.getValue();
+    }
+
+    @Test
     void blocksOutsideATensorAreRefused() {
         try (ModelDirectory model = ModelDirectory.open(new SmallModel().write(directory))) {
-            long[][] blocks = {{-1, 1, 0, 1}, {0, 5, 0, 1}, {4, 1, 0, 1}, {0, 1, 16, 1}, {0, 1, 0, 17}, {0, -1, 0, 1},
-                {1, Long.MAX_VALUE, 0, 1}, {0, 1, Long.MAX_VALUE, 2}};
+            long[][] blocks = {
+                {-1, 1, 0, 1},
+                {0, 5, 0, 1},
+                {4, 1, 0, 1},
+                {0, 1, 16, 1},
+                {0, 1, 0, 17},
+                {0, -1, 0, 1},
+                {1, Long.MAX_VALUE, 0, 1},
+                {0, 1, Long.MAX_VALUE, 2}
+            };
             for (long[] b : blocks) {
                 ByteBuffer target = ByteBuffer.allocate(1024);
                 assertThrows(ModelException.class, () -> model.read(HEAD, b[0], b[1], b[2], b[3], DType.F32, target));
@@ -220,6 +298,7 @@ class ModelDirectoryTest {
     }
 
     private static SmallModel.Entry entry(String type, Integer... dims) {
-        return new SmallModel.Entry(type, Stream.of(dims).map(Integer::longValue).toList());
+        return new SmallModel.Entry(
+                type, Stream.of(dims).map(Integer::longValue).toList());
     }
 }

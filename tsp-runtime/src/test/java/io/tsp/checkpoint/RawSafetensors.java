@@ -13,16 +13,16 @@ final class RawSafetensors {
     private RawSafetensors() {}
 
     /** A file with this header, and so many zero bytes of data. */
-    static byte[] of(String json, int dataBytes) {
-        return of(json.getBytes(StandardCharsets.UTF_8), dataBytes);
+    static byte[] file(String json, int dataBytes) {
+        return file(json.getBytes(StandardCharsets.UTF_8), dataBytes);
     }
 
-    static byte[] of(byte[] json, int dataBytes) {
-        return withLength(json.length, json, dataBytes);
+    static byte[] file(byte[] json, int dataBytes) {
+        return fileOfLength(json.length, json, dataBytes);
     }
 
     /** A file whose length field says something of its own. */
-    static byte[] withLength(long declared, byte[] json, int dataBytes) {
+    static byte[] fileOfLength(long declared, byte[] json, int dataBytes) {
         return ByteBuffer.allocate(Long.BYTES + json.length + dataBytes)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putLong(declared)
@@ -32,7 +32,8 @@ final class RawSafetensors {
 
     /** The header's entry of one tensor, to be joined with commas. */
     static String entry(String name, String type, String shape, long begin, long end) {
-        return "\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}".formatted(name, type, shape, begin, end);
+        return "\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
+                .formatted(name, type, shape, begin, end);
     }
 
     static Path write(Path file, byte[] bytes) {

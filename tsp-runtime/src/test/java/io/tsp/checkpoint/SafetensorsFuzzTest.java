@@ -27,9 +27,39 @@ class SafetensorsFuzzTest {
             "{}");
     private static final String INDEX = new SmallModel().index();
     private static final List<String> TOKENS = List.of(
-            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "null", "true", "-", "-0", "1e9", "0.5", "9223372036854775807",
-            "9223372036854775808", "18446744073709551615", "\"__metadata__\"", "\"dtype\"", "\"shape\"", "\"F64\"", "\u00ff", " ",
-            "\n", "\"a\"", "[[[[[", "\"weight_map\"", "..", "/", "\"rope_scaling\"", "\"type\"", "{\"a\":{\"shape\":[");
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "\\",
+            "\\u",
+            "null",
+            "true",
+            "-",
+            "-0",
+            "1e9",
+            "0.5",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "\"__metadata__\"",
+            "\"dtype\"",
+            "\"shape\"",
+            "\"F64\"",
+            "\u00ff",
+            " ",
+            "\n",
+            "\"a\"",
+            "[[[[[",
+            "\"weight_map\"",
+            "..",
+            "/",
+            "\"rope_scaling\"",
+            "\"type\"",
+            "{\"a\":{\"shape\":[");
 
     @Test
     void changedFilesAreReadOrRefused() {
@@ -97,9 +127,9 @@ class SafetensorsFuzzTest {
         int dataBytes = new int[] {24, 10, 0}[header];
         byte[] json = HEADERS.get(header).getBytes(StandardCharsets.UTF_8);
         if (random.nextInt(8) == 0) {
-            return changed(RawSafetensors.of(json, dataBytes), random);
+            return changed(RawSafetensors.file(json, dataBytes), random);
         }
-        return RawSafetensors.of(changed(json, random), dataBytes);
+        return RawSafetensors.file(changed(json, random), dataBytes);
     }
 
     private static byte[] changed(byte[] bytes, SplittableRandom random) {
@@ -133,6 +163,9 @@ class SafetensorsFuzzTest {
 
     private static byte[] joined(byte[] bytes, int from, byte[] middle, int to) {
         ByteBuffer result = ByteBuffer.allocate(from + middle.length + bytes.length - to);
-        return result.put(bytes, 0, from).put(middle).put(bytes, to, bytes.length - to).array();
+        return result.put(bytes, 0, from)
+                .put(middle)
+                .put(bytes, to, bytes.length - to)
+                .array();
     }
 }

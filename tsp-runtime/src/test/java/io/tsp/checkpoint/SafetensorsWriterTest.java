@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.tsp.checkpoint.SafetensorsWriter.Declaration;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A failure means that results are lost, or that a broken file is left where a good one was. */
 class SafetensorsWriterTest {
+    private static final List<StoredType> TYPES = List.of(StoredType.values());
     private static final Declaration A = new Declaration("a", StoredType.F32, List.of(2L));
     private static final Declaration B = new Declaration("b", StoredType.I64, List.of(1L, 2L));
 
@@ -42,6 +44,7 @@ class SafetensorsWriterTest {
             try (SafetensorsWriter writer = SafetensorsWriter.create(file, metadata, declarations)) {
                 for (Declaration tensor : declarations) {
                     ByteBuffer bytes = ByteBuffer.wrap(contents.get(tensor.name()));
+                    writer.write(tensor.name(), bytes.slice(0, 0));
                     while (bytes.hasRemaining()) {
                         int piece = 1 + random.nextInt(bytes.remaining());
                         writer.write(tensor.name(), bytes.slice(bytes.position(), piece));
@@ -97,14 +100,21 @@ class SafetensorsWriterTest {
         Declaration surrogate = new Declaration("\ud800", StoredType.F32, List.of(2L));
         Declaration nameless = new Declaration("", StoredType.F32, List.of(2L));
         for (List<Declaration> wrong : List.of(
-                List.<Declaration>of(), List.of(A, A), List.of(fraction), List.of(reserved), List.of(surrogate), List.of(nameless))) {
+                List.<Declaration>of(),
+                List.of(A, A),
+                List.of(fraction),
+                List.of(reserved),
+                List.of(surrogate),
+                List.of(nameless))) {
             assertThrows(
                     IllegalArgumentException.class,
-                    () -> SafetensorsWriter.create(directory.resolve("x"), Map.of(), wrong).close());
+                    () -> SafetensorsWriter.create(directory.resolve("x"), Map.of(), wrong)
+                            .close());
         }
         assertThrows(
                 ArithmeticException.class,
-                () -> SafetensorsWriter.create(directory.resolve("x"), Map.of(), List.of(huge)).close());
+                () -> SafetensorsWriter.create(directory.resolve("x"), Map.of(), List.of(huge))
+                        .close());
         assertEquals(List.of(), entries());
     }
 
@@ -112,7 +122,9 @@ class SafetensorsWriterTest {
     void aPlaceThatCannotBeWrittenIsNamed() throws IOException {
         Path missing = directory.resolve("missing/x.safetensors");
         String message = assertThrows(
-                        StorageException.class, () -> SafetensorsWriter.create(missing, Map.of(), List.of(A)).close())
+                        StorageException.class,
+                        () -> SafetensorsWriter.create(missing, Map.of(), List.of(A))
+                                .close())
                 .getMessage();
         assertTrue(message.startsWith(missing + " cannot be written ("), message);
 
@@ -140,7 +152,7 @@ class SafetensorsWriterTest {
                         file.toString())
                 .redirectErrorStream(true)
                 .start();
-        String output = new String(child.getInputStream().readAllBytes());
+        String output = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertEquals(74, child.waitFor(), output);
         assertTrue(output.contains(file + " cannot be written (File too large)"), output);
         assertEquals(List.of(), entries());
@@ -166,7 +178,7 @@ class SafetensorsWriterTest {
         List<Declaration> declarations = new ArrayList<>();
         int count = 1 + random.nextInt(6);
         for (int i = 0; i < count; i++) {
-            StoredType type = StoredType.values()[random.nextInt(StoredType.values().length)];
+            StoredType type = TYPES.get(random.nextInt(TYPES.size()));
             List<Long> dims = new ArrayList<>();
             // Eight of anything fill whole bytes.
             long elements = 8;

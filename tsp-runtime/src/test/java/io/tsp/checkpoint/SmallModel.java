@@ -16,8 +16,7 @@ import java.util.StringJoiner;
 
 /** A model directory of a few hundred bytes, whose parts a test may spoil before they are written. */
 final class SmallModel {
-    static final String CONFIG =
-            """
+    static final String CONFIG = """
             {"model_type": "llama", "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 1,
              "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 4, "hidden_act": "silu",
              "rms_norm_eps": 1e-05, "max_position_embeddings": 64, "rope_theta": 10000.0, "tie_word_embeddings": false}
@@ -26,7 +25,8 @@ final class SmallModel {
     /** What a file says of a tensor. */
     record Entry(String type, List<Long> dims) {
         long bytes() {
-            return dims.stream().reduce(1L, (a, b) -> a * b) * StoredType.valueOf(type).bytes();
+            return dims.stream().reduce(1L, (a, b) -> a * b)
+                    * StoredType.valueOf(type).bytes();
         }
     }
 
@@ -82,11 +82,10 @@ final class SmallModel {
         long offset = 0;
         for (String name : names) {
             Entry entry = tensors.get(name);
-            header.add(RawSafetensors.entry(
-                    name, entry.type, entry.dims.toString(), offset, offset + entry.bytes()));
+            header.add(RawSafetensors.entry(name, entry.type, entry.dims.toString(), offset, offset + entry.bytes()));
             offset += entry.bytes();
         }
-        return RawSafetensors.of(header.toString(), (int) offset);
+        return RawSafetensors.file(header.toString(), (int) offset);
     }
 
     private static List<Long> dims(Shape shape) {

@@ -55,7 +55,9 @@ class TokenBatchTest {
         }
         TextBatches batches = new TextBatches(ids, 2, 5);
         assertEquals(3, batches.count());
-        assertArrayEquals(new int[] {11, 12, 13, 14, 15, 16, 17, 18, 19, 20}, batches.get(1).ids());
+        assertArrayEquals(
+                new int[] {11, 12, 13, 14, 15, 16, 17, 18, 19, 20},
+                batches.get(1).ids());
         TokenBatch last = batches.get(2);
         assertArrayEquals(new int[] {21, 22, 23, 0, 0, 0, 0, 0, 0, 0}, last.ids());
         assertArrayEquals(new int[] {22, 23, -1, -1, -1, -1, -1, -1, -1, -1}, last.labels());

@@ -30,6 +30,7 @@ class TokenFileTest {
     Path directory;
 
     /** A tensor of tokens. */
+    @SuppressWarnings("ArrayRecordComponent")
     private record Column(String name, StoredType type, List<Long> dims, long... values) {
         static Column of(String name, long... values) {
             return new Column(name, StoredType.I64, List.of(1L, (long) values.length), values);
@@ -42,7 +43,9 @@ class TokenFileTest {
         Path path = FIXTURES.resolve(name + ".safetensors");
         TokenBatch batch = TokenFile.read(path, 97);
         try (SafetensorsFile file = SafetensorsFile.open(path)) {
-            assertArrayEquals(longs(file, "positions"), IntStream.of(batch.positions()).asLongStream().toArray());
+            assertArrayEquals(
+                    longs(file, "positions"),
+                    IntStream.of(batch.positions()).asLongStream().toArray());
             long[] labels = longs(file, "labels");
             ByteBuffer losses = bytes(file, "token_losses_f32");
             for (int i = 0; i < labels.length; i++) {
@@ -77,7 +80,9 @@ class TokenFileTest {
             try (SafetensorsFile file = SafetensorsFile.open(path)) {
                 begin = file.tensors().get("input_ids").begin();
             }
-            assertTrue(message.startsWith(path + ", byte " + (begin + 16) + ": \"input_ids\" [0, 2] is " + wrong), message);
+            assertTrue(
+                    message.startsWith(path + ", byte " + (begin + 16) + ": \"input_ids\" [0, 2] is " + wrong),
+                    message);
         }
     }
 
@@ -85,7 +90,9 @@ class TokenFileTest {
     void labelsAreTokensOrIgnored() {
         Column ids = Column.of("input_ids", 1, 2, 3);
         assertArrayEquals(
-                new int[] {-1, 4, -1}, TokenFile.read(write(ids, Column.of("labels", -100, -100, 4)), 10).labels());
+                new int[] {-1, 4, -1},
+                TokenFile.read(write(ids, Column.of("labels", -100, -100, 4)), 10)
+                        .labels());
         for (long wrong : new long[] {-1, -99, -101, 10}) {
             String message = refusal(write(ids, Column.of("labels", 1, 2, wrong)));
             assertTrue(message.contains("\"labels\" [0, 2] is " + wrong) && message.contains("-100 or"), message);
@@ -98,19 +105,28 @@ class TokenFileTest {
         String message = refusal(write(ids, Column.of("document_ids", 0, 1, 0)));
         assertTrue(message.contains("\"document_ids\" [0, 2] is 0") && message.contains("one run"), message);
         assertArrayEquals(
-                new int[] {0, 1, 1}, TokenFile.read(write(ids, Column.of("document_ids", -5, 0, 0)), 10).kvStart());
-        assertTrue(refusal(write(ids, Column.of("document_ids", 0, 0, 1L << 40))).contains("document number"));
+                new int[] {0, 1, 1},
+                TokenFile.read(write(ids, Column.of("document_ids", -5, 0, 0)), 10)
+                        .kvStart());
+        assertTrue(
+                refusal(write(ids, Column.of("document_ids", 0, 0, 1L << 40))).contains("document number"));
     }
 
     @Test
     void otherShapesAndTypesAreRefused() {
         assertTrue(refusal(write(Column.of("tokens", 1))).contains("has no tensor input_ids"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(2L), 1, 2))).contains("[B, S]"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(1L, 1L, 1L), 1))).contains("[B, S]"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(0L, 4L)))).contains("at least one token"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(4L, 0L)))).contains("at least one token"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.U32, List.of(1L, 1L), 1))).contains("I64 or I32"));
-        assertTrue(refusal(write(new Column("input_ids", StoredType.F32, List.of(1L, 1L), 1))).contains("I64 or I32"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(2L), 1, 2)))
+                .contains("[B, S]"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(1L, 1L, 1L), 1)))
+                .contains("[B, S]"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(0L, 4L))))
+                .contains("at least one token"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.I64, List.of(4L, 0L))))
+                .contains("at least one token"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.U32, List.of(1L, 1L), 1)))
+                .contains("I64 or I32"));
+        assertTrue(refusal(write(new Column("input_ids", StoredType.F32, List.of(1L, 1L), 1)))
+                .contains("I64 or I32"));
         Column ids = Column.of("input_ids", 1, 2);
         assertTrue(refusal(write(ids, Column.of("labels", 1))).contains("of shape [1, 2]"));
         assertTrue(refusal(write(ids, new Column("document_ids", StoredType.I64, List.of(2L, 1L), 1, 2)))

@@ -1,6 +1,7 @@
 package io.tsp.program;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.op.CommunicationOp.AllGather;
@@ -29,7 +30,8 @@ class HazardCheckTest {
         int dropped = 0;
         for (Step step : tsp.steps(1)) {
             for (int wait : tsp.schedule(1).waits().get(step.index())) {
-                tsp.withoutWait(1, step.index(), wait).assertDefect("rank 1", step, "no wait orders the two");
+                tsp.withoutWait(1, step.index(), wait)
+                        .assertDefect("rank 1", step, tsp.steps(1).get(wait), "no wait orders the two");
                 dropped++;
             }
         }
@@ -52,9 +54,10 @@ class HazardCheckTest {
                 .filter(step -> !tsp.schedule(0).waits().get(step.index()).isEmpty())
                 .findFirst()
                 .orElseThrow();
-        Step reader = tsp.steps(0).get(tsp.schedule(0).waits().get(arrival.index()).getFirst());
+        Step reader =
+                tsp.steps(0).get(tsp.schedule(0).waits().get(arrival.index()).getFirst());
         tsp.withoutWait(0, arrival.index(), reader.index())
-                .assertDefect("rank 0", arrival, reader, "writes slot attention weights", "reads it on lane COMPUTE");
+                .assertDefect("rank 0", arrival, reader, "writes slot attention weights", "uses it on lane COMPUTE");
     }
 
     private Step firstWaiterFor(int rank, Step step) {
@@ -86,8 +89,8 @@ class HazardCheckTest {
         Tensor target = builder.allocate("target", MemoryClass.TRANSIENT, DType.F32, 8);
         builder.compute(new Copy(source.rows(0, firstCount), target.rows(firstAt, firstCount)));
         builder.compute(new Copy(source.rows(0, secondCount), target.rows(secondAt, secondCount)));
-        return new World(List.of(
-                new Schedule(builder.build(), List.of(Lane.COMPUTE, Lane.KV), List.of(List.of(), List.of()))));
+        return new World(
+                List.of(new Schedule(builder.build(), List.of(Lane.COMPUTE, Lane.KV), List.of(List.of(), List.of()))));
     }
 
     @ParameterizedTest
@@ -107,11 +110,24 @@ class HazardCheckTest {
         }
     }
 
-    /** Otherwise the comparison above would compare always the same answer. */
+    /** Every wait of a derived schedule is needed, so without any one of them two steps race. */
+    @ParameterizedTest
+    @MethodSource("seeds")
+    void findsEveryDroppedWaitOfARandomProgram(long seed) {
+        World world = new World(List.of(Schedule.overlapped(new RandomPrograms(seed).next(6, 40))));
+        for (Step step : world.steps(0)) {
+            for (int wait : world.schedule(0).waits().get(step.index())) {
+                assertFalse(
+                        isAccepted(world.withoutWait(0, step.index(), wait).schedule(0)),
+                        () -> step + " without its wait for " + wait);
+            }
+        }
+    }
+
+    /** Otherwise the comparison with all pairs would compare always the same answer. */
     @Test
     void randomProgramsAreOfBothKinds() {
-        long raceFree = seeds()
-                .filter(seed -> {
+        long raceFree = seeds().filter(seed -> {
                     RandomPrograms random = new RandomPrograms(seed);
                     return RandomPrograms.isRaceFree(random.thinned(Schedule.overlapped(random.next(12, 30))));
                 })

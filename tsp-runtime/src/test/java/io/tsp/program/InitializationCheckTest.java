@@ -69,7 +69,8 @@ class InitializationCheckTest {
     @Test
     void findsAccumulationIntoNothing() {
         Step output = tsp.steps(2).stream()
-                .filter(step -> step.op() instanceof Gemm gemm && gemm.out().slot().name().equals("y"))
+                .filter(step -> step.op() instanceof Gemm gemm
+                        && gemm.out().slot().name().equals("y"))
                 .findFirst()
                 .orElseThrow();
         Gemm gemm = (Gemm) output.op();
@@ -114,8 +115,7 @@ class InitializationCheckTest {
     /** Otherwise the comparison above would compare always the same answer. */
     @Test
     void randomProgramsAreOfBothKinds() {
-        long right = seeds()
-                .filter(seed -> readsOnlyWrittenBytes(new RandomPrograms(seed).next(6, 3)))
+        long right = seeds().filter(seed -> readsOnlyWrittenBytes(new RandomPrograms(seed).next(6, 3)))
                 .count();
         assertTrue(right > 5 && right < 55, right + " of 60 are right");
     }
@@ -136,7 +136,9 @@ class InitializationCheckTest {
         for (Step step : program.steps()) {
             for (Access access : step.op().accesses()) {
                 boolean[] bytes = written[access.tensor().slot().id()];
-                for (int i = (int) access.tensor().byteOffset(); i < access.tensor().byteEnd(); i++) {
+                for (int i = (int) access.tensor().byteOffset();
+                        i < access.tensor().byteEnd();
+                        i++) {
                     if (access.mode().reads() && !bytes[i]) {
                         return false;
                     }

@@ -32,8 +32,8 @@ final class RandomPrograms {
         }
         List<Step> steps = new ArrayList<>();
         for (int i = 0; i < stepCount; i++) {
-            long rows = 1 + random.nextInt(ROWS);
-            long columns = 1 + random.nextInt(COLUMNS);
+            long rows = 1L + random.nextInt(ROWS);
+            long columns = 1L + random.nextInt(COLUMNS);
             Copy copy = new Copy(block(tensors, rows, columns), block(tensors, rows, columns));
             steps.add(new Step(i, Lane.values()[random.nextInt(3)], copy, "random"));
         }

@@ -16,7 +16,21 @@ final class Requests {
 
     private static ModelConfig config(boolean bias, boolean headNorms, boolean tied) {
         return new ModelConfig(
-                "llama", 33, 97, 2, 4, 2, 8, 29, 1e-5f, 512, bias, headNorms, tied, 0, 0,
+                "llama",
+                33,
+                97,
+                2,
+                4,
+                2,
+                8,
+                29,
+                1e-5f,
+                512,
+                bias,
+                headNorms,
+                tied,
+                0,
+                0,
                 new RopeConfig(10_000, new RopeConfig.None()));
     }
 

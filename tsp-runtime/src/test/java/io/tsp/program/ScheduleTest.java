@@ -42,8 +42,8 @@ class ScheduleTest {
                 assertTrue(
                         schedule.program().steps().stream()
                                 .filter(other -> other.lane() == Lane.COMPUTE)
-                                .anyMatch(other -> !before[step.index()][other.index()]
-                                        && !before[other.index()][step.index()]),
+                                .anyMatch(other ->
+                                        !before[step.index()][other.index()] && !before[other.index()][step.index()]),
                         step + " overlaps with nothing");
             }
         }
@@ -51,7 +51,8 @@ class ScheduleTest {
 
     @Test
     void sequentialProgramsNeverWait() {
-        Program program = World.of(new TspScheme(3, 1), Requests.plain()).schedule(0).program();
+        Program program =
+                World.of(new TspScheme(3, 1), Requests.plain()).schedule(0).program();
         Schedule schedule = Schedule.sequential(program);
         assertEquals(List.of(Lane.COMPUTE), schedule.lanes().stream().distinct().toList());
         assertTrue(schedule.waits().stream().allMatch(List::isEmpty));
@@ -68,14 +69,11 @@ class ScheduleTest {
     void noWaitFollowsFromOthers(long seed) {
         Schedule schedule = Schedule.overlapped(new RandomPrograms(seed).next(8, 40));
         for (int step = 0; step < schedule.waits().size(); step++) {
-            for (int i = 0; i < schedule.waits().get(step).size(); i++) {
+            for (int wait : schedule.waits().get(step)) {
                 List<List<Integer>> waits = new ArrayList<>(schedule.waits());
-                List<Integer> fewer = new ArrayList<>(waits.get(step));
-                int wait = fewer.remove(i);
-                waits.set(step, fewer);
+                waits.set(step, waits.get(step).stream().filter(w -> w != wait).toList());
                 Schedule thinner = new Schedule(schedule.program(), schedule.lanes(), waits);
-                assertFalse(
-                        RandomPrograms.closure(thinner)[wait][step], "step " + step + " need not wait for " + wait);
+                assertFalse(RandomPrograms.closure(thinner)[wait][step], "step " + step + " need not wait for " + wait);
             }
         }
     }

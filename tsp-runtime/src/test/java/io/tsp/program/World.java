@@ -17,7 +17,8 @@ import java.util.stream.IntStream;
 record World(List<Schedule> schedules) {
     static World of(Scheme scheme, ForwardRequest request) {
         return new World(IntStream.range(0, scheme.mesh().worldSize())
-                .mapToObj(rank -> Schedule.overlapped(scheme.forward(request, rank).program()))
+                .mapToObj(rank ->
+                        Schedule.overlapped(scheme.forward(request, rank).program()))
                 .toList());
     }
 
@@ -61,18 +62,17 @@ record World(List<Schedule> schedules) {
         List<Step> steps = new ArrayList<>(program.steps());
         change.accept(steps);
         List<Step> numbered = IntStream.range(0, steps.size())
-                .mapToObj(i -> new Step(i, steps.get(i).lane(), steps.get(i).op(), steps.get(i).label()))
+                .mapToObj(i -> new Step(
+                        i, steps.get(i).lane(), steps.get(i).op(), steps.get(i).label()))
                 .toList();
         return with(
                 rank,
-                Schedule.overlapped(
-                        new Program(rank, program.slots(), numbered, program.inputs(), program.outputs())));
+                Schedule.overlapped(new Program(rank, program.slots(), numbered, program.inputs(), program.outputs())));
     }
 
     /** Another op at the place of a step. */
     World withOp(int rank, Step step, Op op) {
-        return withSteps(
-                rank, steps -> steps.set(step.index(), new Step(step.index(), step.lane(), op, step.label())));
+        return withSteps(rank, steps -> steps.set(step.index(), new Step(step.index(), step.lane(), op, step.label())));
     }
 
     World without(int rank, Step step) {
@@ -96,7 +96,8 @@ record World(List<Schedule> schedules) {
     }
 
     World withoutWait(int rank, int step, int wait) {
-        return withWaits(rank, step, waits -> waits.stream().filter(w -> w != wait).toList());
+        return withWaits(
+                rank, step, waits -> waits.stream().filter(w -> w != wait).toList());
     }
 
     void verify() {

@@ -163,6 +163,10 @@ public final class LocalCommunicator implements Communicator {
         return tensors.stream().mapToLong(binding.address()).toArray();
     }
 
+    /** Ranks of one process share what is compared. */
+    @Override
+    public void agree(long fingerprint) {}
+
     @Override
     public void abort(RuntimeException cause) {
         hub.fail(cause);

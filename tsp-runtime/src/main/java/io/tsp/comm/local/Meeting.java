@@ -1,6 +1,7 @@
 package io.tsp.comm.local;
 
 import io.tsp.comm.CommunicationException;
+import io.tsp.comm.RanksDisagreeException;
 import io.tsp.device.DeadlineException;
 import io.tsp.tensor.SystemClock;
 import java.time.Duration;
@@ -36,7 +37,7 @@ final class Meeting {
         if (this.signature == null) {
             this.signature = signature;
         } else if (!this.signature.equals(signature)) {
-            throw hub.fail(new CommunicationException("rank " + ranks.get(self) + " came to " + what + " with "
+            throw hub.fail(new RanksDisagreeException("rank " + ranks.get(self) + " came to " + what + " with "
                     + signature + ", others with " + this.signature + ": the ranks run different programs"));
         }
         posted[self] = addresses;
@@ -94,7 +95,7 @@ final class Meeting {
             long left = end - SystemClock.nanos();
             if (left <= 0) {
                 throw hub.fail(new DeadlineException(what + ": rank " + behind(phase) + " did not come within "
-                        + deadline.toSeconds() + " s"));
+                        + deadline.toMillis() / 1000.0 + " s"));
             }
             try {
                 wait(Math.max(1, Math.min(left / 1_000_000, 100)));

@@ -1,8 +1,8 @@
 package io.tsp.comm.mpi;
 
 import com.google.common.hash.Hashing;
-import io.tsp.comm.CommunicationException;
 import io.tsp.comm.Communicator;
+import io.tsp.comm.RanksDisagreeException;
 import io.tsp.device.Launch;
 import io.tsp.device.OrderedSum;
 import io.tsp.ffm.Memory;
@@ -17,6 +17,7 @@ import io.tsp.tensor.SystemClock;
 import io.tsp.tensor.Tensor;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -218,7 +219,7 @@ public final class MpiCommunicator implements Communicator {
         long[] theirs = transfer.greet(partners, mine, deadline, binding.label());
         for (int i = 0; i < mine.length; i++) {
             if (mine[i] != theirs[i]) {
-                throw new CommunicationException(binding.label() + ": rank " + partners.get(i)
+                throw new RanksDisagreeException(binding.label() + ": rank " + partners.get(i)
                         + " came with another operation than " + op.signature()
                         + "; start all ranks with the same options and the same build");
             }
@@ -235,6 +236,25 @@ public final class MpiCommunicator implements Communicator {
 
     private static long[] addresses(List<Tensor> tensors, Binding binding) {
         return tensors.stream().mapToLong(binding.address()).toArray();
+    }
+
+    @Override
+    public void agree(long fingerprint) {
+        List<Integer> others =
+                IntStream.range(0, world.size()).filter(rank -> rank != world.rank()).boxed().toList();
+        long[] mine = new long[others.size()];
+        Arrays.fill(mine, fingerprint);
+        try (Transfer transfer = new Transfer(world.table(), 0, aborted)) {
+            long[] theirs = transfer.greet(others, mine, deadline, "rank " + world.rank() + ", comparing programs");
+            List<Integer> different = IntStream.range(0, theirs.length)
+                    .filter(i -> theirs[i] != fingerprint)
+                    .mapToObj(others::get)
+                    .toList();
+            if (!different.isEmpty()) {
+                throw new RanksDisagreeException("rank " + world.rank() + " built other programs than rank "
+                        + different + "; start all ranks with the same options, model and build");
+            }
+        }
     }
 
     @Override

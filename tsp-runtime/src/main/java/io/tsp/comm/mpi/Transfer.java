@@ -76,7 +76,7 @@ final class Transfer implements AutoCloseable {
             }
             if (SystemClock.nanos() > end) {
                 throw new DeadlineException(label + ": no message from or to rank " + missing() + " within "
-                        + deadline.toSeconds() + " s");
+                        + deadline.toMillis() / 1000.0 + " s");
             }
             if (tries > SPINS) {
                 LockSupport.parkNanos(PARKED_NANOS);

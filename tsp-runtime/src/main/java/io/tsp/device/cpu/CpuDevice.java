@@ -10,9 +10,7 @@ import io.tsp.ffm.Dnnl;
 import io.tsp.ffm.KernelTable;
 import io.tsp.op.ComputeOp;
 import java.lang.foreign.Arena;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -29,7 +27,6 @@ public final class CpuDevice implements Device {
     private final int threads;
     private final String description;
     private final Map<ComputeOp, Kernel> prepared = new HashMap<>();
-    private final List<Stream> streams = new ArrayList<>();
 
     /**
      * @param threads threads of each kernel
@@ -60,9 +57,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public Stream openStream(String name) {
-        Stream stream = new CpuStream(name);
-        streams.add(stream);
-        return stream;
+        return new CpuStream(name);
     }
 
     @Override
@@ -72,7 +67,6 @@ public final class CpuDevice implements Device {
 
     @Override
     public void close() {
-        streams.forEach(Stream::close);
         gemms.close();
         arena.close();
     }

@@ -12,6 +12,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,7 @@ final class CpuStream implements Stream {
     private final Thread thread;
     private final String name;
     private @Nullable Throwable failure;
+    private final AtomicLong finished = new AtomicLong();
 
     CpuStream(String name) {
         this.name = name;
@@ -35,6 +37,7 @@ final class CpuStream implements Stream {
         try {
             for (Runnable next = queue.take(); next != STOP; next = queue.take()) {
                 next.run();
+                finished.incrementAndGet();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -74,16 +77,27 @@ final class CpuStream implements Stream {
     @Override
     public void synchronize(Duration deadline) {
         Marker end = (Marker) record();
+        long before = -1;
+        while (!reached(end, deadline)) {
+            if (finished.get() == before) {
+                throw new DeadlineException("stream " + name + " finished no work for " + deadline.toMillis() / 1000.0
+                        + " s; raise --deadline if one operation may last that long");
+            }
+            before = finished.get();
+        }
+    }
+
+    private boolean reached(Marker marker, Duration deadline) {
         try {
-            end.future.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+            marker.future.get(deadline.toNanos(), TimeUnit.NANOSECONDS);
+            return true;
+        } catch (TimeoutException e) {
+            return false;
         } catch (ExecutionException e) {
             if (e.getCause() instanceof RuntimeException cause) {
                 throw cause;
             }
             throw new IllegalStateException("stream " + name + " failed", e.getCause());
-        } catch (TimeoutException e) {
-            throw new DeadlineException("stream " + name + " did not finish its work within " + deadline.toSeconds()
-                    + " s; raise --deadline if the work is that long");
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("interrupted while waiting for stream " + name, e);
@@ -91,13 +105,14 @@ final class CpuStream implements Stream {
     }
 
     @Override
-    public void close() {
+    public boolean stop(Duration deadline) {
         queue.clear();
         queue.add(STOP);
         try {
-            thread.join(TimeUnit.SECONDS.toMillis(5));
+            return thread.join(deadline);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+            return false;
         }
     }
 

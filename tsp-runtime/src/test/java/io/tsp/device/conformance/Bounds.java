@@ -2,6 +2,7 @@ package io.tsp.device.conformance;
 
 import java.util.BitSet;
 import java.util.Locale;
+import java.util.stream.DoubleStream;
 
 /**
  * What each element of an output may be, in row-major order: from low to high, or the very bits that were there before.
@@ -44,6 +45,21 @@ record Bounds(double[] low, double[] high, BitSet untouched) {
         return between(low, high);
     }
 
+    /** Further out on both sides. */
+    Bounds widened(double by) {
+        return new Bounds(
+                DoubleStream.of(low).map(value -> value - by).toArray(),
+                DoubleStream.of(high).map(value -> value + by).toArray(),
+                untouched);
+    }
+
+    /** Of the sum of all elements. */
+    Bounds total() {
+        return between(
+                new double[] {DoubleStream.of(low).sum()},
+                new double[] {DoubleStream.of(high).sum()});
+    }
+
     /** The same, but that some elements keep what they held. */
     Bounds keeping(BitSet elements) {
         return new Bounds(low, high, elements);
@@ -57,8 +73,10 @@ record Bounds(double[] low, double[] high, BitSet untouched) {
     }
 
     String describe(int element) {
+        if (Double.compare(low[element], high[element]) == 0) {
+            return "exactly " + low[element];
+        }
         double middle = low[element] + (high[element] - low[element]) / 2;
-        return String.format(
-                Locale.ROOT, "[%.9g, %.9g] (%.9g within %.3g)", low[element], high[element], middle, high[element] - middle);
+        return String.format(Locale.ROOT, "%.9g within %.3g", middle, high[element] - middle);
     }
 }

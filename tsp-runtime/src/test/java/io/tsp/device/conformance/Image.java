@@ -1,10 +1,12 @@
 package io.tsp.device.conformance;
 
 import io.tsp.model.Bfloat16;
+import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** The bytes of one slot, as the host sees them. */
 final class Image {
@@ -40,7 +42,8 @@ final class Image {
             for (int dim = 0; dim < rank; dim++) {
                 element += index[dim] * tensor.strides().dim(dim);
             }
-            places[i] = Math.toIntExact(tensor.byteOffset() + element * tensor.dtype().bytes());
+            places[i] = Math.toIntExact(
+                    tensor.byteOffset() + element * tensor.dtype().bytes());
             for (int dim = rank - 1; dim >= 0 && ++index[dim] == tensor.dim(dim); dim--) {
                 index[dim] = 0;
             }
@@ -49,17 +52,19 @@ final class Image {
     }
 
     double[] get(Tensor tensor) {
-        int[] places = places(tensor);
-        double[] elements = new double[places.length];
-        for (int i = 0; i < places.length; i++) {
-            elements[i] = switch (tensor.dtype()) {
-                case F32 -> values.getFloat(places[i]);
-                case BF16 -> Precision.widen(values.getShort(places[i]));
-                case I32 -> values.getInt(places[i]);
-                case F64 -> values.getDouble(places[i]);
-            };
-        }
-        return elements;
+        return IntStream.of(places(tensor))
+                .mapToDouble(place -> get(tensor.dtype(), place))
+                .toArray();
+    }
+
+    /** The element whose bytes begin at a place. */
+    double get(DType dtype, int place) {
+        return switch (dtype) {
+            case F32 -> values.getFloat(place);
+            case BF16 -> Precision.widen(values.getShort(place));
+            case I32 -> values.getInt(place);
+            case F64 -> values.getDouble(place);
+        };
     }
 
     /** Stores elements, rounded to the dtype. */
@@ -69,13 +74,16 @@ final class Image {
             throw new IllegalArgumentException(tensor + " does not hold " + elements.length + " elements");
         }
         for (int i = 0; i < places.length; i++) {
-            switch (tensor.dtype()) {
-                case F32 -> values.putFloat(places[i], (float) elements[i]);
-                case BF16 ->
-                    values.putShort(places[i], Bfloat16.round(Float.floatToRawIntBits((float) elements[i])));
-                case I32 -> values.putInt(places[i], (int) elements[i]);
-                case F64 -> values.putDouble(places[i], elements[i]);
-            }
+            set(tensor.dtype(), places[i], elements[i]);
+        }
+    }
+
+    void set(DType dtype, int place, double element) {
+        switch (dtype) {
+            case F32 -> values.putFloat(place, (float) element);
+            case BF16 -> values.putShort(place, Bfloat16.round(Float.floatToRawIntBits((float) element)));
+            case I32 -> values.putInt(place, (int) element);
+            case F64 -> values.putDouble(place, element);
         }
     }
 

@@ -1,18 +1,24 @@
 package io.tsp.device.conformance;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import com.google.common.base.Supplier;
 import com.google.common.base.Suppliers;
+import io.tsp.op.ComputeOp.Panels;
+import io.tsp.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.DynamicContainer;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Every op on every set of kernels that a device has. A failure means that a kernel computes something else than {@code
@@ -77,6 +83,27 @@ public abstract class KernelConformance {
         return judge(PackPanelsCases.all());
     }
 
+    /** What a program reserves is what the layout needs. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F32", "BF16"})
+    void panelCounts(DType dtype) {
+        for (int features : new int[] {0, 1, 32, 33, 64, 97}) {
+            for (int hidden : new int[] {1, 2, 63, 64, 65}) {
+                double[] matrix = new double[features * hidden];
+                assertEquals(
+                        PanelsReference.gateUp(matrix, matrix, features, hidden, dtype).length,
+                        Panels.gateUpCount(features, hidden, dtype),
+                        () -> dtype + " gate and up, " + features + " x " + hidden);
+                assertEquals(
+                        PanelsReference.plain(matrix, hidden, features, dtype).length,
+                        Panels.downCount(features, hidden),
+                        () -> dtype + " down, " + hidden + " x " + features);
+            }
+        }
+    }
+
     @TestFactory
     Stream<DynamicNode> rmsNorm() {
         return judge(RmsNormCases.all());
@@ -106,8 +133,9 @@ public abstract class KernelConformance {
     Stream<DynamicNode> orderedSum() {
         return OrderedSumCases.all()
                 .map(tried -> DynamicContainer.dynamicContainer(
-                        tried.toString(), targets.stream().map(target -> test(target, tried.toString(), () ->
-                                tried.judge(target, SEED)))));
+                        tried.toString(),
+                        targets.stream()
+                                .map(target -> test(target, tried.toString(), () -> tried.judge(target, SEED)))));
     }
 
     /** The references of a case are computed once, for all targets. */
@@ -116,8 +144,9 @@ public abstract class KernelConformance {
             Supplier<Trial> trial = Suppliers.memoize(() -> tried.trial(SEED));
             return DynamicContainer.dynamicContainer(
                     tried.name(),
-                    targets.stream().map(target -> test(target, tried.name(), () ->
-                            trial.get().judge(target))));
+                    targets.stream()
+                            .map(target ->
+                                    test(target, tried.name(), () -> trial.get().judge(target))));
         });
     }
 

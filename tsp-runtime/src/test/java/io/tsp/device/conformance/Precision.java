@@ -30,6 +30,15 @@ enum Precision {
         };
     }
 
+    /** The largest relative error of {@link #store}. */
+    double unitRoundoff() {
+        return switch (this) {
+            case EXACT -> 0;
+            case F32 -> 0x1p-24;
+            case BF16 -> 0x1p-9;
+        };
+    }
+
     /** What is left of x after one step of arithmetic. */
     double step(double x) {
         return this == EXACT ? x : (float) x;

@@ -2,7 +2,6 @@ package io.tsp.device.conformance;
 
 import static org.junit.jupiter.api.Assertions.fail;
 
-import io.tsp.device.Device;
 import io.tsp.op.ComputeOp;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
@@ -32,6 +31,7 @@ final class Trial {
     private final List<Image> images = new ArrayList<>();
     private final List<ComputeOp> ops = new ArrayList<>();
     private final List<Expectation> expectations = new ArrayList<>();
+    private final List<Tensor> scratches = new ArrayList<>();
     private final Random random;
 
     private record Expectation(Tensor tensor, Bounds bounds) {}
@@ -72,6 +72,13 @@ final class Trial {
         return tensor;
     }
 
+    /** Memory between ops, whose contents after the run are nobody's business; nothing may be written around it. */
+    Tensor scratch(String name, DType dtype, long... dims) {
+        Tensor tensor = output(name, dtype, Layout.DENSE, dims);
+        scratches.add(tensor);
+        return tensor;
+    }
+
     private Tensor allocate(String name, DType dtype, byte around, Layout layout, long... dims) {
         Shape shape = Shape.of(dims);
         Shape strides = layout.strides(dims);
@@ -85,7 +92,9 @@ final class Trial {
     }
 
     double[] normal(long count, double deviation) {
-        return random.doubles(count).map(unused -> deviation * random.nextGaussian()).toArray();
+        return random.doubles(count)
+                .map(unused -> deviation * random.nextGaussian())
+                .toArray();
     }
 
     /** Values before the run. */
@@ -110,29 +119,36 @@ final class Trial {
     }
 
     /**
-     * Runs the ops on every device of a target, more than once on each.
+     * Runs the ops on every bench of a target, more than once on each.
      *
      * @throws AssertionError naming tensor, element, value and bounds if anything in memory is not as it must be
      */
     void judge(Target target) {
         List<byte[]> first = null;
-        for (Device device : target.devices()) {
+        for (Bench bench : target.benches()) {
             for (int repeat = 0; repeat < REPEATS; repeat++) {
-                List<byte[]> after = new DeviceRun(device, slots, images).run(ops);
+                List<byte[]> after = bench.run(ops, slots, images);
                 if (first == null) {
                     first = after;
-                    verify(device, after);
+                    verify(bench.description(), after);
                 }
-                requireSame(device, first, after);
+                requireSame(bench.description(), first, after);
             }
         }
     }
 
-    private void verify(Device device, List<byte[]> after) {
+    private void verify(String device, List<byte[]> after) {
         List<BitSet> written = new ArrayList<>();
         slots.forEach(slot -> written.add(new BitSet()));
         for (Expectation expectation : expectations) {
-            verify(device, expectation, after, written.get(expectation.tensor.slot().id()));
+            verify(
+                    device,
+                    expectation,
+                    after,
+                    written.get(expectation.tensor.slot().id()));
+        }
+        for (Tensor tensor : scratches) {
+            written.get(tensor.slot().id()).set((int) tensor.byteOffset(), (int) tensor.byteEnd());
         }
         for (Slot slot : slots) {
             byte[] bytes = after.get(slot.id()).clone();
@@ -140,13 +156,13 @@ final class Trial {
             written.get(slot.id()).stream().forEach(i -> bytes[i] = before[i]);
             int mismatch = Arrays.mismatch(before, bytes);
             if (mismatch >= 0) {
-                fail(device.description() + ": byte " + mismatch + " of " + slot + " (" + slot.bytes()
-                        + " bytes, operands begin at " + GUARD_BYTES + ") was written");
+                fail(device + ": byte " + mismatch + " of " + slot + " (" + slot.bytes() + " bytes, operands begin at "
+                        + GUARD_BYTES + ") was written");
             }
         }
     }
 
-    private void verify(Device device, Expectation expectation, List<byte[]> after, BitSet written) {
+    private void verify(String device, Expectation expectation, List<byte[]> after, BitSet written) {
         Tensor tensor = expectation.tensor;
         Image image = Image.of(after.get(tensor.slot().id()));
         double[] values = image.get(tensor);
@@ -157,18 +173,19 @@ final class Trial {
             }
             written.set(places[i], places[i] + tensor.dtype().bytes());
             if (!expectation.bounds.allow(i, values[i])) {
-                fail(device.description() + ": " + tensor + " element " + i + " is " + values[i] + ", not in "
+                fail(device + ": " + tensor + " element " + i + " is " + values[i] + ", not "
                         + expectation.bounds.describe(i));
             }
         }
     }
 
-    private void requireSame(Device device, List<byte[]> first, List<byte[]> after) {
+    private void requireSame(String device, List<byte[]> first, List<byte[]> after) {
         for (Slot slot : slots) {
             int mismatch = Arrays.mismatch(first.get(slot.id()), after.get(slot.id()));
             if (mismatch >= 0) {
-                fail(device.description() + ": byte " + mismatch + " of " + slot
-                        + " differs from what the first run gave; results may depend neither on the run nor on threads");
+                fail(device + ": byte " + mismatch + " of " + slot
+                        + " differs from what the first run gave; results may depend neither on the run nor on"
+                        + " threads");
             }
         }
     }

@@ -1,6 +1,7 @@
 package io.tsp.device.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.device.Buffer;
 import io.tsp.device.Device;
@@ -8,38 +9,43 @@ import io.tsp.device.Kernel;
 import io.tsp.device.Stream;
 import io.tsp.op.ComputeOp;
 import io.tsp.tensor.Slot;
-import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Ops on fresh memory of a device; the workspace has no more bytes than the kernel asked for, and holds NaNs. */
-final class DeviceRun {
+/** A device with a stream, on which ops run in memory of their own. */
+final class Bench implements AutoCloseable {
     private static final Duration DEADLINE = Duration.ofMinutes(2);
     private static final byte NAN = (byte) 0xFF;
     private static final int GUARD_BYTES = 256;
 
     private final Device device;
-    private final List<Slot> slots;
-    private final List<Image> images;
-    private final List<Buffer> buffers = new ArrayList<>();
+    private final Stream stream;
 
-    DeviceRun(Device device, List<Slot> slots, List<Image> images) {
+    Bench(Device device) {
         this.device = device;
-        this.slots = slots;
-        this.images = images;
+        this.stream = device.openStream("conformance");
     }
 
-    /** The bytes of every slot after the ops. */
-    List<byte[]> run(List<ComputeOp> ops) {
-        try (Stream stream = device.openStream("conformance")) {
-            for (Slot slot : slots) {
-                Buffer buffer = device.allocate(slot.bytes());
+    String description() {
+        return device.description();
+    }
+
+    Device device() {
+        return device;
+    }
+
+    /** Copies images to the device, runs ops on them, and returns the bytes of every slot after that. */
+    List<byte[]> run(List<ComputeOp> ops, List<Slot> slots, List<Image> images) {
+        List<Buffer> buffers = new ArrayList<>();
+        try {
+            for (Image image : images) {
+                Buffer buffer = device.allocate(image.bytes().length);
                 buffers.add(buffer);
-                buffer.write(0, ByteBuffer.wrap(images.get(slot.id()).bytes()));
+                buffer.write(0, ByteBuffer.wrap(image.bytes()));
             }
-            ops.forEach(op -> run(op, stream));
+            ops.forEach(op -> run(op, buffers));
             List<byte[]> after = new ArrayList<>();
             for (Slot slot : slots) {
                 byte[] bytes = new byte[Math.toIntExact(slot.bytes())];
@@ -52,12 +58,17 @@ final class DeviceRun {
         }
     }
 
-    private void run(ComputeOp op, Stream stream) {
+    /** The workspace has no more bytes than the kernel asked for, and holds NaNs. */
+    private void run(ComputeOp op, List<Buffer> buffers) {
         Kernel kernel = device.prepare(op);
         long bytes = kernel.workspaceBytes();
         try (Buffer workspace = device.allocate(bytes + GUARD_BYTES)) {
             workspace.fill(NAN);
-            stream.enqueue(kernel.bind(new Kernel.Binding(this::address, workspace.address(), stream)));
+            Kernel.Binding binding = new Kernel.Binding(
+                    tensor -> buffers.get(tensor.slot().id()).address() + tensor.byteOffset(),
+                    workspace.address(),
+                    stream);
+            stream.enqueue(kernel.bind(binding));
             stream.synchronize(DEADLINE);
             byte[] behind = new byte[GUARD_BYTES];
             workspace.read(bytes, ByteBuffer.wrap(behind));
@@ -67,7 +78,9 @@ final class DeviceRun {
         }
     }
 
-    private long address(Tensor tensor) {
-        return buffers.get(tensor.slot().id()).address() + tensor.byteOffset();
+    @Override
+    public void close() {
+        assertTrue(stream.stop(DEADLINE), () -> description() + " still works");
+        device.close();
     }
 }

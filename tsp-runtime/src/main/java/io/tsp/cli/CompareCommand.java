@@ -1,0 +1,186 @@
+package io.tsp.cli;
+
+import io.tsp.evaluate.Comparison;
+import io.tsp.evaluate.SchemeResult;
+import io.tsp.evaluate.SchemeResult.Measured;
+import io.tsp.plan.Schemes;
+import io.tsp.report.ComparisonReport;
+import io.tsp.report.ReportFile;
+import io.tsp.report.TraceReport;
+import io.tsp.scheme.Scheme;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The main job: every scheme on the same model and tokens, side by side. */
+@Command(
+        name = "compare",
+        description = {
+            "Runs every scheme on the same model and tokens and shows speed, memory, bytes sent, waiting and error.",
+            "",
+            "Each scheme is loaded twice. First with logits: max error is the largest difference to the logits of single"
+                    + " (one rank), as a share of the largest logit. Then without logits: after one run to warm up, runs"
+                    + " are timed and the median is shown. If there is memory for all schemes together, all are loaded"
+                    + " before any is timed and take turns, so that a machine that slows down slows all of them; else"
+                    + " they are timed one after the other. A scheme that memory does not suffice for is skipped, and"
+                    + " the table says why.",
+            "",
+            "A step is a whole forward pass, from token ids to the loss. exposed: compute waited for bytes although all"
+                    + " peers had come; skew: compute waited for a peer. Memory, bytes and waits are those of the rank"
+                    + " that has most; planned memory is what was reserved, measured what was written."
+        },
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        descriptionHeading = "%n",
+        optionListHeading = "%nOptions:%n",
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  tsp compare",
+            "        a tiny model with random weights, 4 ranks, under a minute",
+            "  tsp compare --model ~/models/Llama-3.2-1B --dtype bf16 --text book.txt --seq 4096",
+            "  tsp compare --preset llama-layer --schemes tsp,fsdp+sp --degree 8 --json result.json --trace trace.json"
+        })
+final class CompareCommand implements Callable<Integer> {
+    private static final String DEFAULT_PRESET = "tiny";
+
+    private final Terminal terminal;
+
+    @Mixin
+    private final ModelOptions models = new ModelOptions();
+
+    @Mixin
+    private final TokenOptions tokens = new TokenOptions();
+
+    @Option(
+            names = "--schemes",
+            paramLabel = "NAMES",
+            split = ",",
+            description = "Only these, besides single: tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp, ulysses. Default: all"
+                    + " of them.")
+    private List<String> names = List.of();
+
+    @Option(names = "--repeat", paramLabel = "N", description = "Timed runs of each scheme. Default: 5.")
+    private int repeat = 5;
+
+    @Mixin
+    private final RankOptions ranks = new RankOptions();
+
+    @Mixin
+    private final OutputOptions outputs = new OutputOptions();
+
+    CompareCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() {
+        ranks.requireSupported();
+        UsageException.positive("--repeat", repeat);
+        if (Clusters.launchedRanks(terminal.environment()).isPresent()) {
+            throw new UsageException(
+                    "compare makes all ranks in this process; start it without a launcher, or use eval under one");
+        }
+        List<Scheme> schemes = schemes();
+        try (OpenModel model = models.open(DEFAULT_PRESET);
+                ReportFile json = outputs.openJson();
+                ReportFile trace = outputs.openTrace();
+                Clusters clusters = Clusters.open(terminal.environment())) {
+            Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
+            announce(model, input, clusters);
+            List<SchemeResult> results = run(model, input, schemes, clusters);
+            ComparisonReport report = report(model, input, results);
+            show(report);
+            if (json != null) {
+                json.write(report::write);
+            }
+            if (trace != null) {
+                trace.writeCompact(generator -> TraceReport.write(traces(results), generator));
+            }
+            if (results.stream().noneMatch(SchemeResult::wasRun)) {
+                throw new UsageException("nothing was run: every scheme needs more memory than is free");
+            }
+        }
+        return ExitCode.OK.code();
+    }
+
+    /** Single with one rank, then what the user asks for, nothing twice. */
+    private List<Scheme> schemes() {
+        Map<String, Scheme> schemes = new LinkedHashMap<>();
+        List<Scheme> all = new ArrayList<>();
+        all.add(Schemes.of(SchemeNames.SINGLE, 1, 1));
+        if (names.isEmpty()) {
+            all.addAll(Schemes.all(ranks.degree(terminal.environment()), ranks.dp()));
+        } else {
+            names.forEach(name -> all.add(SchemeNames.scheme(name.strip(), ranks, terminal.environment())));
+        }
+        for (Scheme scheme : all) {
+            int size = scheme.mesh().worldSize();
+            if (!scheme.name().equals(SchemeNames.SINGLE)) {
+                ranks.requireRanks(size);
+            }
+            schemes.putIfAbsent(scheme.name() + " " + size, scheme);
+        }
+        return List.copyOf(schemes.values());
+    }
+
+    private void announce(OpenModel model, Input input, Clusters clusters) {
+        terminal.out().println(model.name() + " in " + models.dtypeName() + ", " + input.batch() + " x " + input.seq()
+                + " tokens of " + input.name() + ", " + RankOptions.DEVICE + " " + clusters.isa() + ", "
+                + ranks.threads() + (ranks.threads() == 1 ? " thread" : " threads"));
+    }
+
+    private List<SchemeResult> run(OpenModel model, Input input, List<Scheme> schemes, Clusters clusters) {
+        Comparison.Task task = new Comparison.Task(
+                model.config(),
+                models.dtype(),
+                input.get(0),
+                model.weights(),
+                schemes,
+                repeat,
+                new Memory(Path.of("/")).usableBytes());
+        try (ComparisonProgress progress = new ComparisonProgress(terminal)) {
+            return new Comparison(
+                            task, count -> clusters.cluster(count, ranks.threads(), ranks.deadline()), progress)
+                    .run();
+        }
+    }
+
+    private ComparisonReport report(OpenModel model, Input input, List<SchemeResult> results) {
+        return new ComparisonReport(
+                new ComparisonReport.Conditions(
+                        RankOptions.MODE,
+                        model.name(),
+                        models.dtypeName(),
+                        input.batch(),
+                        input.seq(),
+                        RankOptions.DEVICE,
+                        ranks.threads()),
+                results);
+    }
+
+    private void show(ComparisonReport report) {
+        List<String> lines = report.table();
+        terminal.out().println();
+        for (int i = 0; i < lines.size(); i++) {
+            terminal.out().println(i < 2 ? terminal.heading(lines.get(i)) : lines.get(i));
+        }
+        report.remarks().forEach(terminal.out()::println);
+    }
+
+    private static List<TraceReport.Run> traces(List<SchemeResult> results) {
+        List<TraceReport.Run> runs = new ArrayList<>();
+        for (SchemeResult result : results) {
+            Measured measured = result.measured();
+            if (measured != null) {
+                runs.add(new TraceReport.Run(result.scheme(), measured.traces()));
+            }
+        }
+        return runs;
+    }
+}

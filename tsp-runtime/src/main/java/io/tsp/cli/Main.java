@@ -1,0 +1,109 @@
+package io.tsp.cli;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import picocli.CommandLine;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** Where a process begins and ends: reads the command, runs its verb, turns failures into a sentence and a code. */
+public final class Main {
+    private static final int WIDTH = 100;
+
+    private Main() {}
+
+    /** Exits with one of the codes that {@code tsp --help} lists. */
+    public static void main(String[] args) {
+        System.exit(run(Terminal.standard(), args));
+    }
+
+    /** Runs a command and returns its exit code. */
+    static int run(Terminal terminal, String... args) {
+        try {
+            return commandLine(terminal).execute(args);
+        } catch (OutOfMemoryError e) {
+            return fail(terminal, e, false);
+        }
+    }
+
+    /** The whole command with all its verbs. */
+    static CommandLine commandLine(Terminal terminal) {
+        TspCommand command = new TspCommand();
+        CommandLine line = new CommandLine(command)
+                .addSubcommand(new CompareCommand(terminal))
+                .addSubcommand(new EvalCommand(terminal))
+                .addSubcommand(new DoctorCommand(terminal))
+                .addSubcommand(new CommandLine.HelpCommand());
+        line.getCommandSpec()
+                .usageMessage()
+                .footerHeading("%nExit codes:%n")
+                .footer(Arrays.stream(ExitCode.values()).map(Main::described).toArray(String[]::new));
+        line.setOut(terminal.out());
+        line.setErr(terminal.err());
+        line.setUsageHelpWidth(WIDTH);
+        line.setColorScheme(Help.defaultColorScheme(terminal.hasColor() ? Help.Ansi.ON : Help.Ansi.OFF));
+        line.setParameterExceptionHandler((e, _) -> misused(terminal, e));
+        line.setExecutionExceptionHandler((e, _, _) -> fail(terminal, e, command.isDebugging()));
+        line.setExecutionStrategy(parsed -> execute(terminal, parsed));
+        return line;
+    }
+
+    private static String described(ExitCode code) {
+        return String.format(Locale.ROOT, "  %2d  %s", code.code(), code.meaning());
+    }
+
+    private static int execute(Terminal terminal, ParseResult parsed) {
+        if (CommandLine.printHelpIfRequested(parsed)) {
+            return ExitCode.OK.code();
+        }
+        if (!parsed.hasSubcommand()) {
+            say(terminal, "no verb is given; try tsp compare, or tsp --help for all of them");
+            return ExitCode.USAGE.code();
+        }
+        return new CommandLine.RunLast().execute(parsed);
+    }
+
+    private static int misused(Terminal terminal, ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        String words = e instanceof UnmatchedArgumentException unmatched
+                ? unknown(unmatched, command)
+                : String.valueOf(e.getMessage()).lines().map(String::strip).collect(Collectors.joining(" "));
+        say(terminal, words + "; see " + command.getCommandSpec().qualifiedName() + " --help");
+        return ExitCode.USAGE.code();
+    }
+
+    private static String unknown(UnmatchedArgumentException e, CommandLine command) {
+        String first = e.getUnmatched().getFirst();
+        if (first.startsWith("-")) {
+            List<String> meant = e.getSuggestions();
+            return "there is no option " + first
+                    + (meant.isEmpty() ? "" : " (did you mean " + String.join(" or ", meant) + "?)");
+        }
+        return command.getSubcommands().isEmpty()
+                ? "there is nothing to do with " + first
+                : "there is no verb " + first + ", only " + String.join(", ", command.getSubcommands().keySet());
+    }
+
+    private static int fail(Terminal terminal, Throwable thrown, boolean debug) {
+        Failure failure = Failure.of(thrown);
+        say(terminal, failure.sentence());
+        if (debug) {
+            thrown.printStackTrace(terminal.err());
+        }
+        return failure.code().code();
+    }
+
+    /** Ranks of a launcher fail alike for the same reason; which one speaks says the number. */
+    private static void say(Terminal terminal, String sentence) {
+        Map<String, String> environment = terminal.environment();
+        String rank = Clusters.launchedRank(environment).isPresent()
+                ? " rank " + Clusters.launchedRank(environment).getAsInt()
+                : "";
+        terminal.err().println("tsp" + rank + ": " + sentence);
+    }
+}

@@ -1,0 +1,76 @@
+package io.tsp.cli;
+
+import io.tsp.model.Presets;
+import io.tsp.model.RandomWeights;
+import io.tsp.tensor.DType;
+import java.nio.file.Path;
+import java.util.Iterator;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which model, and in which numbers it computes. */
+final class ModelOptions {
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            description = "Model directory as Hugging Face stores it: config.json and safetensors files.")
+    private @Nullable Path directory;
+
+    @Option(
+            names = "--preset",
+            paramLabel = "NAME",
+            completionCandidates = PresetNames.class,
+            description = "A configuration with random weights instead; its tokens are bytes. One of:"
+                    + " ${COMPLETION-CANDIDATES}.")
+    private @Nullable String preset;
+
+    @Option(names = "--seed", paramLabel = "N", description = "Seed of a preset's weights. Default: 0.")
+    private @Nullable Long seed;
+
+    @Option(
+            names = "--dtype",
+            paramLabel = "f32|bf16",
+            description = "Weights and activations; sums are f32 in both. Default: f32.")
+    private String dtype = "f32";
+
+    /** For the help text. */
+    static final class PresetNames implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return Presets.byName().keySet().iterator();
+        }
+    }
+
+    DType dtype() {
+        return switch (dtype) {
+            case "f32" -> DType.F32;
+            case "bf16" -> DType.BF16;
+            default -> throw new UsageException("--dtype is f32 or bf16, not " + dtype);
+        };
+    }
+
+    String dtypeName() {
+        return dtype;
+    }
+
+    /**
+     * Opens the model.
+     *
+     * @param otherwise preset to use if the user names none; null if one must be named
+     */
+    OpenModel open(@Nullable String otherwise) {
+        if (directory != null) {
+            if (preset != null || seed != null) {
+                throw new UsageException((preset == null ? "--seed" : "--preset")
+                        + " makes random weights and --model reads them; give only one of the two");
+            }
+            return OpenModel.of(directory);
+        }
+        String name = preset == null ? otherwise : preset;
+        if (name == null) {
+            throw new UsageException("no model is named; give --model DIR, or --preset NAME for random weights");
+        }
+        var config = UsageException.check(() -> Presets.of(name));
+        return new OpenModel(name, config, new RandomWeights(config, seed == null ? 0 : seed), null);
+    }
+}

@@ -1,0 +1,109 @@
+package io.tsp.cli;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** How many ranks there are and what they run on. */
+final class RankOptions {
+    static final String DEVICE = "cpu";
+    static final String MODE = "forward";
+
+    private static final int DEFAULT_DEGREE = 4;
+    private static final int MAX_RANKS = 1024;
+    private static final List<String> GPUS = List.of("cuda", "hip");
+
+    @Option(
+            names = "--degree",
+            paramLabel = "D",
+            description = "Ranks that share one copy of the model. Default: 4, or what the scheme or the launcher says.")
+    private @Nullable Integer degree;
+
+    @Option(names = "--dp", paramLabel = "N", description = "Data-parallel copies, each with a part of the batch. Default: 1.")
+    private int dp = 1;
+
+    @Option(
+            names = "--ranks",
+            paramLabel = "N",
+            description = "All ranks: degree times dp. Only checked; by default what they make, or what the launcher says.")
+    private @Nullable Integer ranks;
+
+    @Option(names = "--device", paramLabel = "KIND", description = "What ranks compute on: cpu. Default: cpu.")
+    private String device = DEVICE;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "CPU threads over all ranks. Default: the processors of this machine.")
+    private @Nullable Integer threads;
+
+    @Option(names = "--mode", paramLabel = "MODE", description = "What a step is: forward. Default: forward.")
+    private String mode = MODE;
+
+    @Option(
+            names = "--deadline",
+            paramLabel = "SECONDS",
+            description = "The longest wait for a peer, or for a whole step. Default: 600.")
+    private int deadline = 600;
+
+    /** Refuses what this version cannot do. */
+    void requireSupported() {
+        if (mode.equals("train")) {
+            throw new UsageException("--mode train is not in this version; leave it out");
+        } else if (!mode.equals(MODE)) {
+            throw new UsageException("--mode is forward, not " + mode);
+        }
+        if (GPUS.contains(device) || device.startsWith("sim:")) {
+            throw new UnsupportedDeviceException(device);
+        } else if (!device.equals(DEVICE)) {
+            throw new UsageException("--device is cpu, not " + device);
+        }
+        UsageException.positive("--threads", threads());
+        UsageException.positive("--deadline", deadline);
+        UsageException.positive("--dp", dp);
+        UsageException.positive("--degree", degree == null ? 1 : degree);
+    }
+
+    int dp() {
+        return dp;
+    }
+
+    int threads() {
+        return threads == null ? Runtime.getRuntime().availableProcessors() : threads;
+    }
+
+    Duration deadline() {
+        return Duration.ofSeconds(deadline);
+    }
+
+    /** Ranks of one copy of the model, if the scheme does not say it itself. */
+    int degree(Map<String, String> environment) {
+        if (degree != null) {
+            return degree;
+        }
+        OptionalInt launched = Clusters.launchedRanks(environment);
+        if (ranks != null || launched.isPresent()) {
+            return Math.max(1, (ranks == null ? launched.getAsInt() : ranks) / dp);
+        }
+        return DEFAULT_DEGREE;
+    }
+
+    /** The degree that the user has asked for. */
+    OptionalInt explicitDegree() {
+        return degree == null ? OptionalInt.empty() : OptionalInt.of(degree);
+    }
+
+    /** Refuses a number of ranks that is not the one announced. */
+    void requireRanks(int made) {
+        if (ranks != null && ranks != made) {
+            throw new UsageException("--ranks " + ranks + " is not what degree and --dp make, which is " + made
+                    + "; leave it out or correct one of them");
+        }
+        if (made > MAX_RANKS) {
+            throw new UsageException(made + " ranks are more than the " + MAX_RANKS + " that a run can have");
+        }
+    }
+}

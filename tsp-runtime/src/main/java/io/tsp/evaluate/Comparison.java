@@ -1,0 +1,198 @@
+package io.tsp.evaluate;
+
+import io.tsp.data.TokenBatch;
+import io.tsp.evaluate.SchemeResult.Deviation;
+import io.tsp.evaluate.SchemeResult.Measured;
+import io.tsp.model.ModelConfig;
+import io.tsp.model.WeightSource;
+import io.tsp.program.Cluster;
+import io.tsp.program.Session;
+import io.tsp.scheme.Scheme;
+import io.tsp.tensor.DType;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Every scheme on the same model and tokens. Each is loaded twice: once with logits, to see how far they are from those
+ * of the first scheme, and once without, to be timed; logits would show in memory and time. If there is memory for all
+ * of them, all are loaded before any is timed and then take turns, so that a machine that slows down slows all of them.
+ */
+public final class Comparison {
+    private static final long MAX_LOGITS_BYTES = 256L << 20;
+
+    private final Task task;
+    private final Host host;
+    private final Progress progress;
+    private @Nullable LogitsSample reference;
+
+    /**
+     * What to compare.
+     *
+     * @param schemes the first is the reference of the others
+     * @param repeat timed runs of each scheme, after one that is not timed
+     * @param availableBytes memory of this process for all ranks together
+     */
+    public record Task(
+            ModelConfig config,
+            DType dtype,
+            TokenBatch batch,
+            WeightSource weights,
+            List<Scheme> schemes,
+            int repeat,
+            long availableBytes) {
+        public Task {
+            schemes = List.copyOf(schemes);
+        }
+    }
+
+    /** Makes ranks, all of them in this process. */
+    @FunctionalInterface
+    public interface Host {
+        Cluster open(int ranks);
+    }
+
+    /** Told how the work gets on. */
+    public interface Progress {
+        /** There are this many units of work. */
+        void begin(int units);
+
+        /** A unit begins. */
+        void next(String what);
+    }
+
+    private static final class Candidate {
+        private final ForwardPlan plan;
+        private boolean skipped;
+        private String reason = "";
+        private @Nullable Deviation deviation;
+        private @Nullable Measured measured;
+
+        Candidate(ForwardPlan plan) {
+            this.plan = plan;
+        }
+
+        String name() {
+            return plan.scheme().name();
+        }
+
+        SchemeResult result() {
+            return new SchemeResult(name(), plan.ranks(), measured, deviation, reason);
+        }
+    }
+
+    public Comparison(Task task, Host host, Progress progress) {
+        this.task = task;
+        this.host = host;
+        this.progress = progress;
+    }
+
+    /** One result for each scheme, in their order. */
+    public List<SchemeResult> run() {
+        List<Candidate> candidates = task.schemes.stream()
+                .map(scheme -> new Candidate(ForwardPlan.of(scheme, ForwardPlan.request(
+                        task.config, task.dtype, task.batch, false))))
+                .toList();
+        for (Candidate candidate : candidates) {
+            Optional<String> shortage = shortage(candidate.plan);
+            candidate.skipped = shortage.isPresent();
+            candidate.reason = shortage.orElse("");
+        }
+        List<Candidate> runnable =
+                candidates.stream().filter(candidate -> !candidate.skipped).toList();
+        progress.begin(runnable.size() * (2 + 1 + 1 + task.repeat));
+        compareLogits(candidates.getFirst(), runnable);
+        for (List<Candidate> group : groups(runnable)) {
+            time(group);
+        }
+        return candidates.stream().map(Candidate::result).toList();
+    }
+
+    /** Why a plan cannot be loaded; empty if it can. */
+    private Optional<String> shortage(ForwardPlan plan) {
+        return plan.shortage(plan.allRanks(), task.availableBytes);
+    }
+
+    private void compareLogits(Candidate first, List<Candidate> runnable) {
+        for (Candidate candidate : runnable) {
+            if (reference == null && candidate != first) {
+                candidate.reason = "no max error, because there are no logits of " + first.name();
+                continue;
+            }
+            ForwardPlan plan = ForwardPlan.of(
+                    candidate.plan.scheme(), ForwardPlan.request(task.config, task.dtype, task.batch, true));
+            Optional<String> shortage = shortage(plan);
+            if (shortage.isEmpty()) {
+                candidate.deviation = deviation(plan);
+            } else {
+                candidate.reason = "no max error, because with logits " + shortage.get();
+            }
+        }
+    }
+
+    private Deviation deviation(ForwardPlan plan) {
+        String name = plan.scheme().name();
+        progress.next("load " + name);
+        try (Cluster cluster = host.open(plan.ranks());
+                ForwardRunner runner = open(cluster, plan)) {
+            progress.next("logits of " + name);
+            runner.run(task.batch);
+            if (reference == null) {
+                reference = LogitsSample.of(
+                        runner, task.batch.batch(), task.batch.seq(), task.config.vocab(), MAX_LOGITS_BYTES);
+            }
+            return new Deviation(reference.maxError(runner), reference.tokens());
+        }
+    }
+
+    private ForwardRunner open(Cluster cluster, ForwardPlan plan) {
+        return ForwardRunner.open(cluster, plan, task.weights, Session.Mode.OVERLAPPED, bytes -> {});
+    }
+
+    /** All together if there is memory for them, else one by one. */
+    private List<List<Candidate>> groups(List<Candidate> runnable) {
+        long together = runnable.stream()
+                .flatMap(candidate -> candidate.plan.plannedBytes(candidate.plan.allRanks()).values().stream())
+                .mapToLong(Long::longValue)
+                .sum();
+        return together <= task.availableBytes
+                ? List.of(runnable)
+                : runnable.stream().map(List::of).toList();
+    }
+
+    private void time(List<Candidate> group) {
+        List<TimedScheme> loaded = new ArrayList<>();
+        try {
+            for (Candidate candidate : group) {
+                progress.next("load " + candidate.name());
+                loaded.add(load(candidate.plan));
+            }
+            for (int run = 0; run <= task.repeat; run++) {
+                for (int i = 0; i < group.size(); i++) {
+                    progress.next("run " + group.get(i).name());
+                    if (run == 0) {
+                        loaded.get(i).warmUp(task.batch);
+                    } else {
+                        loaded.get(i).run(task.batch);
+                    }
+                }
+            }
+            for (int i = 0; i < group.size(); i++) {
+                group.get(i).measured = loaded.get(i).measured(task.batch);
+            }
+        } finally {
+            loaded.forEach(TimedScheme::close);
+        }
+    }
+
+    private TimedScheme load(ForwardPlan plan) {
+        Cluster cluster = host.open(plan.ranks());
+        try {
+            return new TimedScheme(cluster, open(cluster, plan));
+        } catch (RuntimeException e) {
+            cluster.close();
+            throw e;
+        }
+    }
+}

@@ -1,0 +1,10 @@
+package io.tsp.evaluate;
+
+/** A result that is not a finite number. The message says which. */
+public final class NumericException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    NumericException(String message) {
+        super(message);
+    }
+}

@@ -1,0 +1,93 @@
+package io.tsp.evaluate;
+
+import io.tsp.data.TokenBatch;
+import io.tsp.op.CommunicationOp;
+import io.tsp.program.Cluster;
+import io.tsp.program.MemoryPlan;
+import io.tsp.program.Program;
+import io.tsp.program.Session;
+import io.tsp.program.Trace;
+import io.tsp.tensor.SystemClock;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.ToLongFunction;
+
+/** A scheme that is loaded without logits, to be run several times. */
+final class TimedScheme implements AutoCloseable {
+    private static final double NANOS_PER_SECOND = 1e9;
+
+    private final Cluster cluster;
+    private final ForwardRunner runner;
+    private final List<Run> runs = new ArrayList<>();
+
+    private record Run(long nanos, List<Trace> traces) {}
+
+    /** Takes ownership of the cluster. */
+    TimedScheme(Cluster cluster, ForwardRunner runner) {
+        this.cluster = cluster;
+        this.runner = runner;
+    }
+
+    /** The first run makes code hot and touches memory. */
+    void warmUp(TokenBatch batch) {
+        runner.run(batch);
+    }
+
+    void run(TokenBatch batch) {
+        long begin = SystemClock.nanos();
+        List<Trace> traces = runner.run(batch).traces();
+        runs.add(new Run(SystemClock.nanos() - begin, traces));
+    }
+
+    SchemeResult.Measured measured(TokenBatch batch) {
+        Run median = runs.stream()
+                .sorted(Comparator.comparingLong(Run::nanos))
+                .toList()
+                .get((runs.size() - 1) / 2);
+        Session session = runner.session();
+        MemoryPlan largest = session.localRanks().stream()
+                .map(session::plan)
+                .max(Comparator.comparingLong(MemoryPlan::peakBytes))
+                .orElseThrow();
+        double seconds = median.nanos / NANOS_PER_SECOND;
+        return new SchemeResult.Measured(
+                (double) batch.batch() * batch.seq() / seconds,
+                seconds,
+                largest.peakBytes(),
+                session.localRanks().stream()
+                        .mapToLong(rank -> touchedBytes(session, rank))
+                        .max()
+                        .orElseThrow(),
+                largest.arenaBytes(),
+                runner.programs().stream()
+                        .mapToLong(program -> bytesSent(program.program()))
+                        .max()
+                        .orElseThrow(),
+                longest(median.traces, Trace::skewNanos),
+                longest(median.traces, Trace::exposedTransferNanos),
+                median.traces);
+    }
+
+    private static long touchedBytes(Session session, int rank) {
+        return session.touchedBytes(rank).values().stream()
+                .mapToLong(Long::longValue)
+                .sum();
+    }
+
+    private static long bytesSent(Program program) {
+        return program.steps().stream()
+                .mapToLong(step -> step.op() instanceof CommunicationOp op ? op.bytesSent() : 0)
+                .sum();
+    }
+
+    private static double longest(List<Trace> traces, ToLongFunction<Trace> nanos) {
+        return traces.stream().mapToLong(nanos).max().orElseThrow() / NANOS_PER_SECOND;
+    }
+
+    @Override
+    public void close() {
+        runner.close();
+        cluster.close();
+    }
+}

@@ -1,0 +1,65 @@
+package io.tsp.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.tsp.model.Presets;
+import java.util.List;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import picocli.CommandLine;
+
+/**
+ * A failure means that the command line has changed: a script of some user may stop working, and README, CHANGELOG and
+ * this list have to say so.
+ */
+class OptionListTest {
+    private static final String OPTIONS = """
+            tsp: --debug --help --version -V -h
+            compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model --preset \
+            --ranks --repeat --schemes --seed --seq --text --threads --tokens --trace --version -V -h
+            doctor: --debug --help --json --version -V -h
+            eval: --batch --deadline --debug --degree --device --dp --dtype --help --json --logits --mode --model \
+            --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
+            help: --debug --help -h
+            """;
+
+    private static String options(String name, CommandLine line) {
+        List<String> names = line.getCommandSpec().optionsMap().keySet().stream().sorted().toList();
+        return name + ": " + String.join(" ", names) + "\n";
+    }
+
+    @Test
+    void optionsAreFrozen() {
+        CommandLine line = Main.commandLine(Terminal.standard());
+        StringBuilder found = new StringBuilder(options("tsp", line));
+        new TreeMap<>(line.getSubcommands()).forEach((name, verb) -> found.append(options(name, verb)));
+        assertEquals(OPTIONS, found.toString());
+    }
+
+    @Test
+    void everyVerbExplainsItselfInTheWidthOfATerminal() {
+        for (String verb : List.of("compare", "eval", "doctor")) {
+            String help = Cli.ok(verb, "--help").out();
+            assertTrue(help.contains("Examples:"), help);
+            assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
+            assertEquals(help, Cli.ok("help", verb).out());
+        }
+        String presets = Cli.ok("eval", "--help").out().replaceAll("\\s+", " ");
+        assertTrue(presets.contains(String.join(", ", Presets.byName().keySet())), presets);
+    }
+
+    @Test
+    void theTopHelpListsVerbsAndExitCodes() {
+        String help = Cli.ok("--help").out();
+        assertTrue(help.contains("compare") && help.contains("eval") && help.contains("doctor"), help);
+        for (ExitCode code : ExitCode.values()) {
+            assertTrue(help.contains(code.code() + "  " + code.meaning()), help);
+        }
+    }
+
+    @Test
+    void versionNamesProgramAndJava() {
+        assertTrue(Cli.ok("--version").out().matches("tsp .*\\RJava 25.*\\R"));
+    }
+}

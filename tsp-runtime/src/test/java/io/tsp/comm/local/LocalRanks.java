@@ -1,0 +1,188 @@
+package io.tsp.comm.local;
+
+import io.tsp.comm.Communicator;
+import io.tsp.device.Launch;
+import io.tsp.device.OrderedSum;
+import io.tsp.ffm.Memory;
+import io.tsp.mesh.Group;
+import io.tsp.op.CommunicationOp;
+import io.tsp.tensor.DType;
+import io.tsp.tensor.MemoryClass;
+import io.tsp.tensor.Shape;
+import io.tsp.tensor.Slot;
+import io.tsp.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/** Ranks as threads, with memory and a communicator each. */
+final class LocalRanks implements AutoCloseable {
+    static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    /** The sum that a device makes, as a loop. */
+    private static final OrderedSum SUM = (dtype, sources, target, count) -> {
+        for (long i = 0; i < count; i++) {
+            float total = get(sources[0], dtype, i);
+            for (int source = 1; source < sources.length; source++) {
+                total += get(sources[source], dtype, i);
+            }
+            put(target, dtype, i, total);
+        }
+    };
+
+    private final int size;
+    private final Group group;
+    private final Arena arena = Arena.ofShared();
+    private final Map<Integer, MemorySegment> memory = new ConcurrentHashMap<>();
+    private final List<Communicator> communicators = new ArrayList<>();
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+
+    LocalRanks(int size, Duration deadline) {
+        this.size = size;
+        this.group = new Group("test", IntStream.range(0, size).boxed().toList());
+        LocalHub hub = new LocalHub(deadline);
+        for (int rank = 0; rank < size; rank++) {
+            communicators.add(new LocalCommunicator(hub, SUM));
+        }
+    }
+
+    LocalRanks(int size) {
+        this(size, PATIENCE);
+    }
+
+    int size() {
+        return size;
+    }
+
+    Group group() {
+        return group;
+    }
+
+    Communicator communicator(int rank) {
+        return communicators.get(rank);
+    }
+
+    /** A vector somewhere in a rank's memory. */
+    synchronized Tensor vector(DType dtype, long count) {
+        Slot slot = new Slot(memory.size(), "vector", MemoryClass.TRANSIENT, count * dtype.bytes());
+        memory.put(slot.id(), arena.allocate(Math.max(8, slot.bytes()), 64));
+        return Tensor.dense(slot, 0, dtype, Shape.of(count));
+    }
+
+    Tensor vector(DType dtype, float... values) {
+        Tensor tensor = vector(dtype, (long) values.length);
+        write(tensor, values);
+        return tensor;
+    }
+
+    void write(Tensor tensor, float... values) {
+        for (int i = 0; i < values.length; i++) {
+            put(address(tensor), tensor.dtype(), i, values[i]);
+        }
+    }
+
+    float[] read(Tensor tensor) {
+        float[] values = new float[(int) tensor.count()];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = get(address(tensor), tensor.dtype(), i);
+        }
+        return values;
+    }
+
+    private long address(Tensor tensor) {
+        MemorySegment segment = memory.get(tensor.slot().id());
+        if (segment == null) {
+            throw new IllegalArgumentException("unknown " + tensor);
+        }
+        return segment.address() + tensor.byteOffset();
+    }
+
+    Launch bind(int rank, int channel, CommunicationOp op) {
+        String label = "rank " + rank + ", label " + op.name();
+        return communicators.get(rank).bind(op, new Communicator.Binding(channel, this::address, 0, label));
+    }
+
+    /** Runs an op on every rank at once. */
+    void run(IntFunction<CommunicationOp> op) {
+        runAll(rank -> bind(rank, 0, op.apply(rank)));
+    }
+
+    /** Runs work on every rank at once and fails with the first rank's failure. */
+    void runAll(IntFunction<Launch> work) {
+        List<Future<?>> running = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            running.add(start(work.apply(rank)));
+        }
+        running.forEach(LocalRanks::await);
+    }
+
+    Future<?> start(Launch launch) {
+        return threads.submit(launch::run);
+    }
+
+    /** Waits; a failure of the work is thrown as it is. */
+    static void await(Future<?> running) {
+        try {
+            running.get(2 * PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof RuntimeException cause) {
+                throw cause;
+            }
+            throw new AssertionError(e);
+        } catch (InterruptedException | TimeoutException e) {
+            throw new AssertionError("a rank hangs", e);
+        }
+    }
+
+    private static float get(long address, DType dtype, long index) {
+        MemorySegment at = Memory.at(address + index * dtype.bytes(), dtype.bytes());
+        return switch (dtype) {
+            case F32 -> at.get(ValueLayout.JAVA_FLOAT, 0);
+            case BF16 -> Float.intBitsToFloat(at.get(ValueLayout.JAVA_SHORT, 0) << 16);
+            default -> throw new IllegalArgumentException(dtype.toString());
+        };
+    }
+
+    private static void put(long address, DType dtype, long index, float value) {
+        MemorySegment at = Memory.at(address + index * dtype.bytes(), dtype.bytes());
+        switch (dtype) {
+            case F32 -> at.set(ValueLayout.JAVA_FLOAT, 0, value);
+            case BF16 -> at.set(ValueLayout.JAVA_SHORT, 0, (short) (Float.floatToRawIntBits(round(value)) >>> 16));
+            default -> throw new IllegalArgumentException(dtype.toString());
+        }
+    }
+
+    /** To the nearest bf16, ties to even; for finite values. */
+    static float round(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return Float.intBitsToFloat((bits + 0x7FFF + (bits >>> 16 & 1)) & 0xFFFF0000);
+    }
+
+    @Override
+    public void close() {
+        threads.shutdownNow();
+        communicators.forEach(Communicator::close);
+        boolean ended = false;
+        try {
+            ended = threads.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        if (ended) {
+            arena.close();
+        }
+    }
+}

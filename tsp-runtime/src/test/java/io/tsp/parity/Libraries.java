@@ -1,0 +1,30 @@
+package io.tsp.parity;
+
+import io.tsp.device.OrderedSum;
+import io.tsp.device.cpu.CpuOrderedSum;
+import io.tsp.ffm.Dnnl;
+import io.tsp.ffm.KernelTable;
+import io.tsp.ffm.NativeLibraries;
+import io.tsp.ffm.NativeLibrary;
+import io.tsp.ffm.Openmp;
+import org.jspecify.annotations.Nullable;
+
+/** Kernels of one instruction set and oneDNN. */
+record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum) implements AutoCloseable {
+
+    /**
+     * @param isa null for the best
+     * @throws io.tsp.ffm.NativeException if the processor lacks it
+     */
+    static Libraries load(@Nullable String isa) {
+        NativeLibraries libraries = NativeLibraries.standard();
+        Openmp openmp = Openmp.load(libraries);
+        KernelTable kernels = KernelTable.open(libraries.load(NativeLibrary.KERNELS_CPU), isa);
+        return new Libraries(kernels, Dnnl.load(libraries, openmp), new CpuOrderedSum(kernels));
+    }
+
+    @Override
+    public void close() {
+        dnnl.close();
+    }
+}

@@ -1,0 +1,105 @@
+package io.tsp.parity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.tsp.op.Access;
+import io.tsp.plan.Schemes;
+import io.tsp.program.MemoryPlan;
+import io.tsp.program.Program;
+import io.tsp.program.Session;
+import io.tsp.program.Step;
+import io.tsp.tensor.DType;
+import io.tsp.tensor.MemoryClass;
+import io.tsp.tensor.Slot;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * A failure means that a rank reserves bytes it does not need, or uses bytes that the plan gave to nobody.
+ *
+ * <p>An arena's high-water mark is the end of the last byte that was written. It is known before the run: the plan says
+ * where slots lie, the program how much of each is written. Only workspaces, which lie at the end of the transient
+ * arena, are as full as a kernel pleases.
+ */
+class PlannedMemoryTest {
+    /** Of slots; what is behind the last one is reserved and never touched. */
+    private static final long ALIGNMENT = 256;
+
+    private static Libraries libraries;
+
+    @BeforeAll
+    static void load() {
+        libraries = Libraries.load(null);
+    }
+
+    @AfterAll
+    static void close() {
+        libraries.close();
+    }
+
+    static Stream<Run> runs() {
+        return IntStream.of(1, 2, 3, 4, 8)
+                .boxed()
+                .flatMap(degree -> Schemes.all(degree, 1).stream()
+                        .flatMap(scheme -> Stream.of(
+                                new Run(new Fixture("odd", "s203"), scheme, DType.F32),
+                                new Run(new Fixture("qwen2", "s203"), scheme, DType.BF16))));
+    }
+
+    @ParameterizedTest
+    @MethodSource("runs")
+    void isTouchedAsPlanned(Run run) {
+        try (Forward forward = Forward.open(libraries, run, Session.Mode.OVERLAPPED)) {
+            forward.run();
+            for (int rank : forward.session().localRanks()) {
+                judge(run, forward, rank);
+            }
+        }
+    }
+
+    private static void judge(Run run, Forward forward, int rank) {
+        MemoryPlan plan = forward.session().plan(rank);
+        Map<MemoryClass, Long> touched = forward.session().touchedBytes(rank);
+        Map<MemoryClass, Long> predicted = highWaterMarks(forward.program(rank), plan);
+        plan.arenaBytes().forEach((memoryClass, planned) -> {
+            String what = run + ", rank " + rank + ", " + memoryClass;
+            if (memoryClass == MemoryClass.TRANSIENT) {
+                assertTrue(touched.get(memoryClass) > predicted.get(memoryClass) - ALIGNMENT, what);
+                assertTrue(touched.get(memoryClass) <= planned, what);
+                return;
+            }
+            assertEquals(predicted.get(memoryClass), touched.get(memoryClass), what);
+            if (!run.scheme().name().equals("tsp")) {
+                assertTrue(
+                        planned - touched.get(memoryClass) < ALIGNMENT,
+                        () -> what + ": planned " + planned + " bytes, touched " + touched.get(memoryClass));
+            }
+        });
+    }
+
+    private static Map<MemoryClass, Long> highWaterMarks(Program program, MemoryPlan plan) {
+        Map<Slot, Long> written = new HashMap<>();
+        program.inputs().forEach(slot -> written.put(slot, slot.bytes()));
+        for (Step step : program.steps()) {
+            for (Access access : step.op().accesses()) {
+                if (access.mode().writes() && !access.tensor().isEmpty()) {
+                    written.merge(access.tensor().slot(), access.tensor().byteEnd(), Math::max);
+                }
+            }
+        }
+        Map<MemoryClass, Long> marks = new HashMap<>();
+        written.forEach((slot, end) -> {
+            if (end > 0) {
+                marks.merge(slot.memoryClass(), plan.offsets().get(slot.id()) + end, Math::max);
+            }
+        });
+        return marks;
+    }
+}

@@ -1,0 +1,5 @@
+/** Tests of tensors, shapes and views. */
+@NullMarked
+package io.tsp.tensor;
+
+import org.jspecify.annotations.NullMarked;
