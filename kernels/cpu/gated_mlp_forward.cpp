@@ -58,14 +58,14 @@ struct Plan {
     int64_t block_rows; /* rows of the largest block */
     int64_t x_stride;
     int64_t hidden_stride;
-    int64_t element_bytes;
+    int64_t left_bytes; /* of an element of the copies of x and of the hidden activation */
 
     int64_t x_bytes() const {
-        return block_rows * x_stride * element_bytes;
+        return block_rows * x_stride * left_bytes;
     }
 
     int64_t hidden_bytes() const {
-        return block_rows * hidden_stride * element_bytes;
+        return block_rows * hidden_stride * left_bytes;
     }
 
     int64_t sums_bytes() const {
@@ -101,16 +101,16 @@ Plan make_plan(const tsp_gated_mlp_args &args) {
     }
     require((args.flags & ~TSP_ACCUMULATE) == 0, "flags is %u, only TSP_ACCUMULATE is known", args.flags);
     const int64_t blocks = ceil_div(rows, BLOCK_ROWS);
-    const int64_t bytes = element_bytes(dtype);
+    const int64_t left_bytes = dtype == TSP_BF16 ? sizeof(Left<bf16>) : sizeof(float);
     return {
         .rows = rows,
         .columns = columns,
         .depth = depth,
         .features = features,
         .block_rows = blocks == 0 ? 0 : round_up(ceil_div(rows, blocks), TILE_ROWS),
-        .x_stride = row_stride(depth, bytes),
-        .hidden_stride = row_stride(features, bytes),
-        .element_bytes = bytes,
+        .x_stride = row_stride(depth, left_bytes),
+        .hidden_stride = row_stride(features, left_bytes),
+        .left_bytes = left_bytes,
     };
 }
 
@@ -118,7 +118,8 @@ Plan make_plan(const tsp_gated_mlp_args &args) {
  * still in the first-level cache. */
 template <class T, class Finish>
 void multiply_panel(
-    const T *a, int64_t a_stride, int64_t rows, const T *panel, int64_t depth, float *sums, const Finish &finish) {
+    const Left<T> *a, int64_t a_stride, int64_t rows, const T *panel, int64_t depth, float *sums,
+    const Finish &finish) {
     int64_t first = 0;
     do {
         const int64_t left = depth - first;
@@ -160,15 +161,15 @@ template <class T>
 struct Forward {
     const tsp_gated_mlp_args &args;
     const Plan &plan;
-    T *x;
-    T *hidden;
+    Left<T> *x;
+    Left<T> *hidden;
     float *sums; /* [threads, block_rows, 64] */
 
     Forward(const tsp_gated_mlp_args &args, const Plan &plan, void *workspace)
         : args(args),
           plan(plan),
-          x(static_cast<T *>(workspace)),
-          hidden(reinterpret_cast<T *>(static_cast<char *>(workspace) + plan.x_bytes())),
+          x(static_cast<Left<T> *>(workspace)),
+          hidden(reinterpret_cast<Left<T> *>(static_cast<char *>(workspace) + plan.x_bytes())),
           sums(reinterpret_cast<float *>(static_cast<char *>(workspace) + plan.x_bytes() + plan.hidden_bytes())) {}
 
     void run(int32_t threads) const {
@@ -204,13 +205,14 @@ struct Forward {
     }
 
     /* The copy has the depth of the panels, whose padding would otherwise meet what stands behind the row. */
-    void copy_row(int64_t row, T *target) const {
+    void copy_row(int64_t row, Left<T> *target) const {
         const T *source = static_cast<const T *>(args.x.data) + row * args.x.strides[0];
-        if (plan.columns > 0) {
-            std::memcpy(target, source, sizeof(T) * static_cast<size_t>(plan.columns));
+        int64_t i = 0;
+        for (; i + WIDTH <= plan.columns; i += WIDTH) {
+            store(target + i, load(source + i));
         }
-        for (int64_t i = plan.columns; i < plan.depth; ++i) {
-            target[i] = from_float<T>(0.0f);
+        for (; i < plan.depth; ++i) {
+            target[i] = from_float<Left<T>>(i < plan.columns ? to_float(source[i]) : 0.0f);
         }
     }
 
@@ -219,12 +221,14 @@ struct Forward {
         multiply_panel(x + first * plan.x_stride, plan.x_stride, rows, weights, plan.depth, own_sums, [&](int64_t row) {
             const float *gate = own_sums + row * PANEL;
             const float *up = gate + FEATURES;
-            T *target = hidden + (first + row) * plan.hidden_stride + panel * FEATURES;
+            Left<T> *target = hidden + (first + row) * plan.hidden_stride + panel * FEATURES;
             for (int64_t j = 0; j < FEATURES; j += 2 * WIDTH) {
-                store2(
-                    target + j,
-                    silu_product<T>(load(gate + j), load(up + j)),
-                    silu_product<T>(load(gate + j + WIDTH), load(up + j + WIDTH)));
+                Vec lower = silu_product<T>(load(gate + j), load(up + j));
+                Vec upper = silu_product<T>(load(gate + j + WIDTH), load(up + j + WIDTH));
+                if constexpr (!std::is_same_v<T, Left<T>>) {
+                    round2_bf16(lower, upper);
+                }
+                store2(target + j, lower, upper);
             }
             if (args.saved.data != nullptr) {
                 save(gate, block + first + row, panel);
@@ -240,7 +244,7 @@ struct Forward {
     }
 
     void down(int64_t panel, int64_t block, int64_t first, int64_t rows, float *own_sums) const {
-        const T *a = hidden + first * plan.hidden_stride;
+        const Left<T> *a = hidden + first * plan.hidden_stride;
         const T *weights = static_cast<const T *>(args.down.data) + panel * plan.features * PANEL;
         const bool accumulate = (args.flags & TSP_ACCUMULATE) != 0;
         const int64_t left = plan.columns - panel * PANEL;

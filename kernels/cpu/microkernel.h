@@ -19,6 +19,15 @@ static_assert(PANEL % TILE_COLUMNS == 0);
 template <class T>
 constexpr int WORD = sizeof(float) / sizeof(T);
 
+/* What A is best stored as, where it is copied anyway: without the instruction for pairs every broadcast would widen. */
+#if defined(TSP_HAS_BF16_DOT)
+template <class T>
+using Left = T;
+#else
+template <class T>
+using Left = float;
+#endif
+
 template <int ROWS, int VECS>
 TSP_INLINE void clear(Vec (&sum)[ROWS][VECS]) {
 #pragma GCC unroll 8
@@ -73,10 +82,10 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const float *a, int64_t a_strid
     }
 }
 
-/* As above; depth is even. */
+/* As above for panels of bf16; depth is even. */
+#if defined(TSP_HAS_BF16_DOT)
 template <int ROWS, int VECS>
 TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride, const bf16 *b, int64_t depth) {
-#if defined(TSP_HAS_BF16_DOT)
 #pragma GCC unroll 4
     for (int64_t k = 0; k < depth; k += 2) {
         Vec columns[VECS];
@@ -93,7 +102,10 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride
             }
         }
     }
+}
 #else
+template <int ROWS, int VECS, class A>
+TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const A *a, int64_t a_stride, const bf16 *b, int64_t depth) {
     for (int64_t k = 0; k < depth; k += 2) {
         Vec columns[VECS];
 #pragma GCC unroll 8
@@ -108,6 +120,8 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride
                 sum[i][j] = fma(x, columns[j], sum[i][j]);
             }
         }
+        /* Without a barrier the compiler loads these columns too early, and keeps accumulators in memory instead. */
+        asm volatile("" : : : "memory");
 #pragma GCC unroll 8
         for (int j = 0; j < VECS; ++j) {
             columns[j] = high(load_pairs(b + k * PANEL + j * 2 * WIDTH));
@@ -121,8 +135,8 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride
             }
         }
     }
-#endif
 }
+#endif
 
 /* Calls body(std::integral_constant<int, rows>) so that rows, 1 .. MAX, is known to the compiler. */
 template <int MAX = TILE_ROWS, class Body>

@@ -170,9 +170,9 @@ TSP_INLINE Vec low(Vec pairs) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
 }
 
+/* By shifts: a mask would take a register from the microkernel, which has none to spare. */
 TSP_INLINE Vec high(Vec pairs) {
-    return _mm256_castsi256_ps(
-        _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(static_cast<int>(0xffff0000))));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_srli_epi32(_mm256_castps_si256(pairs), 16), 16));
 }
 
 /* The inverse of low and high, for values that are bf16. */

@@ -83,7 +83,8 @@ inline std::vector<Case> attention_cases() {
         add({.name = "one query of " + text(n), .chunks = one_chunk(1, n), .kv_heads = 2, .group = 8});
         add({.name = "five queries of " + text(n + 4), .chunks = one_chunk(5, n + 4), .kv_heads = 3, .group = 3});
     }
-    add({.name = "long", .chunks = one_chunk(601, 601), .head_dim = 32});
+    add({.name = "long", .chunks = one_chunk(805, 805)});
+    add({.name = "long window", .chunks = one_chunk(150, 2000), .window = 1100});
     add({.name = "long grouped", .chunks = one_chunk(203, 203), .kv_heads = 2, .group = 4, .head_dim = 32});
     for (const int64_t window : {1, 2, 31, 64, 100, 1000}) {
         add({.name = "window " + text(window), .chunks = one_chunk(301, 301), .group = 3, .window = window});

@@ -53,8 +53,17 @@ public final class BenchmarkRunner {
     }
 
     private static void exit(int code, Exception e) {
-        System.err.println("bench: " + e.getMessage());
+        System.err.println("bench: " + rootOf(e).getMessage());
         System.exit(code);
+    }
+
+    /** JMH wraps what a benchmark threw, partly as suppressed exceptions. */
+    private static Throwable rootOf(Throwable e) {
+        Throwable cause = e.getCause();
+        if (cause != null) {
+            return rootOf(cause);
+        }
+        return e.getSuppressed().length > 0 ? rootOf(e.getSuppressed()[0]) : e;
     }
 
     private void run() throws RunnerException, IOException, CommandLineOptionException {

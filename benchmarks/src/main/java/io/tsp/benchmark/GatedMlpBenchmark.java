@@ -50,7 +50,7 @@ public class GatedMlpBenchmark {
         bench = new Workbench(threads);
         op = new GatedMlp(
                 bench.normal("x", dtype, 1, tokens, hidden),
-                bench.normal("gate-up", dtype, 1 / Math.sqrt(hidden), Panels.gateUpCount(intermediate, hidden, dtype)),
+                bench.normal("gate-up", dtype, 1 / Math.sqrt(hidden), Panels.gateUpCount(intermediate, hidden)),
                 bench.normal("down", dtype, 1 / Math.sqrt(intermediate), Panels.downCount(intermediate, hidden)),
                 bench.zeros("y", DType.F32, tokens, hidden),
                 intermediate,

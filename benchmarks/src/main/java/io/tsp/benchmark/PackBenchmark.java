@@ -67,7 +67,7 @@ public class PackBenchmark {
                 new PackPanels(
                         bench.normal("gate", from, 1, intermediate, hidden),
                         bench.normal("up", from, 1, intermediate, hidden),
-                        bench.zeros("panels", to, Panels.gateUpCount(intermediate, hidden, to)),
+                        bench.zeros("panels", to, Panels.gateUpCount(intermediate, hidden)),
                         0);
             case DOWN ->
                 new PackPanels(

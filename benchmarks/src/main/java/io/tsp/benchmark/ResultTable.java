@@ -89,7 +89,9 @@ final class ResultTable {
     }
 
     private static String time(double seconds) {
-        if (seconds >= 1) {
+        if (Double.isNaN(seconds)) {
+            return "-";
+        } else if (seconds >= 1) {
             return number(2, seconds) + " s";
         } else if (seconds >= 1e-3) {
             return number(2, seconds * 1e3) + " ms";

@@ -37,9 +37,11 @@ final class AcceleratorChecks {
         List<Finding> findings = new ArrayList<>();
         findings.add(Finding.note("kernels", "this build has none for GPUs; ranks run on the CPU", ""));
         findings.add(count("NVIDIA GPUs", entries("dev", "nvidia[0-9]*").size()));
-        findings.add(count("AMD GPUs", entries("sys/class/kfd/kfd/topology/nodes", "*").stream()
-                .filter(AcceleratorChecks::computes)
-                .count()));
+        findings.add(count(
+                "AMD GPUs",
+                entries("sys/class/kfd/kfd/topology/nodes", "*").stream()
+                        .filter(AcceleratorChecks::computes)
+                        .count()));
         findings.add(library("CUDA driver", "libcuda.so.1"));
         findings.add(library("NCCL", "libnccl.so.2"));
         findings.add(library("HIP", "libamdhip64.so"));
@@ -65,7 +67,9 @@ final class AcceleratorChecks {
     /** AMD's driver lists processors, too; they have no vector units of a GPU. */
     private static boolean computes(Path node) {
         try {
-            return VECTOR_UNITS.matcher(Files.readString(node.resolve("properties"))).find();
+            return VECTOR_UNITS
+                    .matcher(Files.readString(node.resolve("properties")))
+                    .find();
         } catch (IOException e) {
             return false;
         }
@@ -73,7 +77,9 @@ final class AcceleratorChecks {
 
     private Finding library(String name, String file) {
         Optional<Path> found = Stream.concat(
-                        Stream.of(environment.getOrDefault("LD_LIBRARY_PATH", "").split(":", -1))
+                        Stream.of(environment
+                                        .getOrDefault("LD_LIBRARY_PATH", "")
+                                        .split(":", -1))
                                 .filter(folder -> !folder.isEmpty())
                                 .map(Path::of),
                         FOLDERS.stream().map(root::resolve))

@@ -24,18 +24,19 @@ import picocli.CommandLine.Option;
         description = {
             "Runs every scheme on the same model and tokens and shows speed, memory, bytes sent, waiting and error.",
             "",
-            "Each scheme is loaded twice. First with logits: max error is the largest difference to the logits of single"
-                    + " (one rank), as a share of the largest logit. Then without logits: after one run to warm up, runs"
-                    + " are timed and the median is shown. If there is memory for all schemes together, all are loaded"
-                    + " before any is timed and take turns, so that a machine that slows down slows all of them; else"
-                    + " they are timed one after the other. A scheme that memory does not suffice for is skipped, and"
-                    + " the table says why.",
+            "Each scheme is loaded twice. First with logits: max error is the largest difference to the logits of"
+                    + " single (one rank), as a share of the largest logit. Then without logits: after one run to"
+                    + " warm up, runs are timed and the median is shown. If there is memory for all schemes together,"
+                    + " all are loaded before any is timed and take turns, so that a machine that slows down slows"
+                    + " all of them; else they are timed one after the other. A scheme that memory does not suffice"
+                    + " for is skipped, and the table says why.",
             "",
-            "A step is a whole forward pass, from token ids to the loss. exposed: compute waited for bytes although all"
-                    + " peers had come; skew: compute waited for a peer. Memory, bytes and waits are those of the rank"
-                    + " that has most; planned memory is what was reserved, measured what was written."
+            "A step is a whole forward pass, from token ids to the loss. exposed: compute waited for bytes although"
+                    + " all peers had come; skew: compute waited for a peer. Memory, bytes and waits are those of the"
+                    + " rank that has most; planned memory is what was reserved, measured what was written."
         },
         mixinStandardHelpOptions = true,
+        abbreviateSynopsis = true,
         sortOptions = false,
         descriptionHeading = "%n",
         optionListHeading = "%nOptions:%n",
@@ -44,7 +45,7 @@ import picocli.CommandLine.Option;
             "  tsp compare",
             "        a tiny model with random weights, 4 ranks, under a minute",
             "  tsp compare --model ~/models/Llama-3.2-1B --dtype bf16 --text book.txt --seq 4096",
-            "  tsp compare --preset llama-layer --schemes tsp,fsdp+sp --degree 8 --json result.json --trace trace.json"
+            "  tsp compare --preset llama-layer --schemes tsp,fsdp+sp --degree 8 --trace trace.json"
         })
 final class CompareCommand implements Callable<Integer> {
     private static final String DEFAULT_PRESET = "tiny";
@@ -59,10 +60,12 @@ final class CompareCommand implements Callable<Integer> {
 
     @Option(
             names = "--schemes",
-            paramLabel = "NAMES",
+            paramLabel = "A,B,...",
             split = ",",
-            description = "Only these, besides single: tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp, ulysses. Default: all"
-                    + " of them.")
+            hideParamSyntax = true,
+            description =
+                    "Only these, besides single: tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp, ulysses. Default: all"
+                            + " of them.")
     private List<String> names = List.of();
 
     @Option(names = "--repeat", paramLabel = "N", description = "Timed runs of each scheme. Default: 5.")
@@ -130,9 +133,10 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private void announce(OpenModel model, Input input, Clusters clusters) {
-        terminal.out().println(model.name() + " in " + models.dtypeName() + ", " + input.batch() + " x " + input.seq()
-                + " tokens of " + input.name() + ", " + RankOptions.DEVICE + " " + clusters.isa() + ", "
-                + ranks.threads() + (ranks.threads() == 1 ? " thread" : " threads"));
+        terminal.out()
+                .println(model.name() + " in " + models.dtypeName() + ", " + input.batch() + " x " + input.seq()
+                        + " tokens of " + input.name() + ", " + RankOptions.DEVICE + " " + clusters.isa() + ", "
+                        + ranks.threads() + (ranks.threads() == 1 ? " thread" : " threads"));
     }
 
     private List<SchemeResult> run(OpenModel model, Input input, List<Scheme> schemes, Clusters clusters) {
@@ -145,8 +149,7 @@ final class CompareCommand implements Callable<Integer> {
                 repeat,
                 new Memory(Path.of("/")).usableBytes());
         try (ComparisonProgress progress = new ComparisonProgress(terminal)) {
-            return new Comparison(
-                            task, count -> clusters.cluster(count, ranks.threads(), ranks.deadline()), progress)
+            return new Comparison(task, count -> clusters.cluster(count, ranks.threads(), ranks.deadline()), progress)
                     .run();
         }
     }

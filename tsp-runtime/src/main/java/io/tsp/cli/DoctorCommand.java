@@ -22,6 +22,7 @@ import picocli.CommandLine.Option;
             "Exits with 77 if a library that every run needs is not usable, otherwise with 0."
         },
         mixinStandardHelpOptions = true,
+        abbreviateSynopsis = true,
         sortOptions = false,
         descriptionHeading = "%n",
         optionListHeading = "%nOptions:%n",
@@ -63,9 +64,14 @@ final class DoctorCommand implements Callable<Integer> {
             terminal.out().println(line.startsWith(" ") ? line : terminal.heading(line));
         }
         long warnings = report.count(Level.WARNING);
-        String verdict = report.count(Level.ERROR) == 0 ? "This machine can run tsp" : "This machine cannot run tsp yet";
+        String verdict =
+                report.count(Level.ERROR) == 0 ? "This machine can run tsp" : "This machine cannot run tsp yet";
         terminal.out().println();
-        terminal.out().println(verdict + (warnings == 0 ? "." : "; " + warnings
-                + (warnings == 1 ? " warning is" : " warnings are") + " worth a look."));
+        terminal.out()
+                .println(verdict
+                        + (warnings == 0
+                                ? "."
+                                : "; " + warnings + (warnings == 1 ? " warning is" : " warnings are")
+                                        + " worth a look."));
     }
 }

@@ -54,7 +54,14 @@ final class EnvironmentChecks {
 
     /** A variable that each launcher sets. */
     private static final Map<String, String> LAUNCHERS = Map.of(
-            "OMPI_COMM_WORLD_SIZE", "Open MPI", "PMI_SIZE", "MPICH", "SLURM_STEP_NUM_TASKS", "srun", "TORCHELASTIC_RUN_ID", "torchrun");
+            "OMPI_COMM_WORLD_SIZE",
+            "Open MPI",
+            "PMI_SIZE",
+            "MPICH",
+            "SLURM_STEP_NUM_TASKS",
+            "srun",
+            "TORCHELASTIC_RUN_ID",
+            "torchrun");
 
     private final Map<String, String> environment;
 
@@ -78,12 +85,13 @@ final class EnvironmentChecks {
         List<Finding> findings = new ArrayList<>();
         findings.add(signals());
         findings.add(launchers());
-        new TreeMap<>(environment).forEach((name, value) -> TRAPS.stream()
-                .filter(trap -> trap.isAbout(name))
-                .findFirst()
-                .filter(trap -> !trap.harmless.contains(value))
-                .ifPresent(trap -> findings.add(
-                        new Finding(name, trap.level, "=" + value + " " + trap.effect, trap.advice))));
+        new TreeMap<>(environment)
+                .forEach((name, value) -> TRAPS.stream()
+                        .filter(trap -> trap.isAbout(name))
+                        .findFirst()
+                        .filter(trap -> !trap.harmless.contains(value))
+                        .ifPresent(trap -> findings.add(
+                                new Finding(name, trap.level, "=" + value + " " + trap.effect, trap.advice))));
         return findings;
     }
 
@@ -111,14 +119,16 @@ final class EnvironmentChecks {
                 .toList();
         return switch (present.size()) {
             case 0 -> Finding.ok("launcher", "none: all ranks are made in one process");
-            case 1 -> Finding.ok(
-                    "launcher",
-                    LAUNCHERS.get(present.getFirst()) + ", " + environment.get(present.getFirst()) + " ("
-                            + present.getFirst() + ")");
-            default -> Finding.warning(
-                    "launcher",
-                    "several at once: " + String.join(", ", present),
-                    "start with one launcher, or unset what is left over from another");
+            case 1 ->
+                Finding.ok(
+                        "launcher",
+                        LAUNCHERS.get(present.getFirst()) + ", " + environment.get(present.getFirst()) + " ("
+                                + present.getFirst() + ")");
+            default ->
+                Finding.warning(
+                        "launcher",
+                        "several at once: " + String.join(", ", present),
+                        "start with one launcher, or unset what is left over from another");
         };
     }
 }

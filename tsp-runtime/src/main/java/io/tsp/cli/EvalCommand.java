@@ -26,9 +26,10 @@ import picocli.CommandLine.Option;
             "",
             "A text is cut into sequences of S tokens, B of them at a time; every token but the first of a sequence is"
                     + " predicted. With a launcher such as mpirun each process is a rank, and only rank 0 prints and"
-                    + " writes files."
+                    + " writes files, of the trace its own part."
         },
         mixinStandardHelpOptions = true,
+        abbreviateSynopsis = true,
         sortOptions = false,
         descriptionHeading = "%n",
         optionListHeading = "%nOptions:%n",
@@ -52,8 +53,9 @@ final class EvalCommand implements Callable<Integer> {
     @Option(
             names = "--scheme",
             paramLabel = "NAME",
-            description = "How ranks share the model: single, tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp or ulysses."
-                    + " Default: single.")
+            description =
+                    "How ranks share the model: single, tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp or ulysses."
+                            + " Default: single.")
     private String schemeName = SchemeNames.SINGLE;
 
     @Mixin
@@ -62,8 +64,9 @@ final class EvalCommand implements Callable<Integer> {
     @Option(
             names = "--logits",
             paramLabel = "FILE",
-            description = "Write the logits of all sequences, f32 [sequences, S, V] in token order, as safetensors. The last"
-                    + " sequence of a text is filled up with token 0.")
+            description =
+                    "Write the logits of all sequences, f32 [sequences, S, V] in token order, as safetensors. The last"
+                            + " sequence of a text is filled up with token 0.")
     private @Nullable Path logits;
 
     @Mixin
@@ -81,14 +84,15 @@ final class EvalCommand implements Callable<Integer> {
         boolean speaks = Clusters.speaks(terminal.environment());
         try (OpenModel model = models.open(null)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.REFUSE);
-            warnOfLongSequences(model, input);
+            if (speaks) {
+                warnOfLongSequences(model, input);
+            }
             try (ReportFile json = speaks ? outputs.openJson() : null;
                     ReportFile trace = speaks ? outputs.openTrace() : null;
                     LogitsFile file = speaks && logits != null ? LogitsFile.create(logits, model, input) : null;
                     Clusters clusters = Clusters.open(terminal.environment())) {
                 ForwardPlan plan = ForwardPlan.of(
-                        scheme,
-                        ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
+                        scheme, ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
                 Outcome outcome = run(clusters, plan, model, input, file);
                 if (speaks) {
                     finish(report(outcome, plan, model, input), outcome.last, json, trace, file);
@@ -100,16 +104,16 @@ final class EvalCommand implements Callable<Integer> {
 
     private void warnOfLongSequences(OpenModel model, Input input) {
         if (input.seq() > model.config().maxPositions()) {
-            terminal.err().println("tsp: sequences of " + input.seq() + " tokens are longer than the "
-                    + model.config().maxPositions() + " that this model was made for; expect a high loss");
+            terminal.err()
+                    .println("tsp: sequences of " + input.seq() + " tokens are longer than the "
+                            + model.config().maxPositions() + " that this model was made for; expect a high loss");
         }
     }
 
     /** @param last the trace of the last step on each rank of this process */
     private record Outcome(double loss, long labels, double seconds, List<Trace> last) {}
 
-    private Outcome run(
-            Clusters clusters, ForwardPlan plan, OpenModel model, Input input, @Nullable LogitsFile file) {
+    private Outcome run(Clusters clusters, ForwardPlan plan, OpenModel model, Input input, @Nullable LogitsFile file) {
         try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline())) {
             plan.requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
             try (ForwardRunner runner = load(cluster, plan, model)) {
@@ -177,8 +181,8 @@ final class EvalCommand implements Callable<Integer> {
             json.write(report::write);
         }
         if (trace != null) {
-            trace.writeCompact(generator ->
-                    TraceReport.write(List.of(new TraceReport.Run(report.scheme(), last)), generator));
+            trace.writeCompact(
+                    generator -> TraceReport.write(List.of(new TraceReport.Run(report.scheme(), last)), generator));
         }
     }
 }

@@ -34,10 +34,10 @@ record Failure(ExitCode code, String sentence) {
     private static Optional<ExitCode> code(Throwable thrown) {
         return Optional.ofNullable(
                 switch (thrown) {
-                    case UsageException _, InsufficientMemoryException _, Device.OutOfMemoryException _ -> ExitCode.USAGE;
-                    case ModelException e -> e.part() == ModelException.Part.CONFIG
-                            ? ExitCode.MODEL_CONFIG
-                            : ExitCode.MODEL_FILE;
+                    case UsageException _, InsufficientMemoryException _, Device.OutOfMemoryException _ ->
+                        ExitCode.USAGE;
+                    case ModelException e ->
+                        e.part() == ModelException.Part.CONFIG ? ExitCode.MODEL_CONFIG : ExitCode.MODEL_FILE;
                     case CommunicationException _ -> ExitCode.PEER_LOST;
                     case DeadlineException _ -> ExitCode.DEADLINE;
                     case RanksDisagreeException _ -> ExitCode.RANKS_DISAGREE;

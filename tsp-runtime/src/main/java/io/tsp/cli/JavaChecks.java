@@ -9,10 +9,14 @@ final class JavaChecks {
 
     static List<Finding> findings() {
         return List.of(
-                Finding.ok("version", Runtime.version() + ", " + System.getProperty("java.vm.name") + ", "
-                        + System.getProperty("java.home")),
-                Finding.ok("heap", (Runtime.getRuntime().maxMemory() >> 20) + " MiB at most; weights and activations are"
-                        + " outside it"),
+                Finding.ok(
+                        "version",
+                        Runtime.version() + ", " + System.getProperty("java.vm.name") + ", "
+                                + System.getProperty("java.home")),
+                Finding.ok(
+                        "heap",
+                        (Runtime.getRuntime().maxMemory() >> 20) + " MiB at most; weights and activations are"
+                                + " outside it"),
                 nativeAccess());
     }
 

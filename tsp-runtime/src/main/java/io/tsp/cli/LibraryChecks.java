@@ -34,7 +34,8 @@ final class LibraryChecks {
         List<Finding> findings = new ArrayList<>();
         try {
             Openmp openmp = Openmp.load(libraries);
-            findings.add(Finding.ok("OpenMP", libraries.load(NativeLibrary.OPENMP).toString()));
+            findings.add(
+                    Finding.ok("OpenMP", libraries.load(NativeLibrary.OPENMP).toString()));
             try (Dnnl dnnl = Dnnl.load(libraries, openmp)) {
                 findings.add(Finding.ok("oneDNN", dnnl.version() + ", " + libraries.load(NativeLibrary.DNNL)));
             }
@@ -56,11 +57,14 @@ final class LibraryChecks {
         for (String level : ISA_LEVELS) {
             String value = isUsable(library, level);
             best = best == null && value.isEmpty() ? level : best;
-            findings.add(Finding.ok(level, value.isEmpty() ? level.equals(inUse.isa()) ? "in use" : "available" : value));
+            findings.add(
+                    Finding.ok(level, value.isEmpty() ? level.equals(inUse.isa()) ? "in use" : "available" : value));
         }
         if (best != null && !best.equals(inUse.isa())) {
             findings.add(Finding.warning(
-                    "TSP_CPU_ISA", "forces " + inUse.isa() + " although " + best + " is available", "unset TSP_CPU_ISA"));
+                    "TSP_CPU_ISA",
+                    "forces " + inUse.isa() + " although " + best + " is available",
+                    "unset TSP_CPU_ISA"));
         }
         return findings;
     }
@@ -79,7 +83,9 @@ final class LibraryChecks {
     private Finding mpi() {
         if (!environment.containsKey("UCX_ERROR_SIGNALS")) {
             return Finding.note(
-                    "MPI", "not looked at, because UCX_ERROR_SIGNALS is not set", "start with scripts/tsp, which sets it");
+                    "MPI",
+                    "not looked at, because UCX_ERROR_SIGNALS is not set",
+                    "start with scripts/tsp, which sets it");
         }
         try {
             Path library = libraries.load(NativeLibrary.MPI);

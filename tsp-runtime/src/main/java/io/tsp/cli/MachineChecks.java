@@ -29,13 +29,18 @@ final class MachineChecks {
 
     List<Finding> findings() {
         List<Finding> findings = new ArrayList<>();
-        findings.add(Finding.ok("system", System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
-                + System.getProperty("os.arch")));
-        findings.add(Finding.ok("processor", processor() + ", " + Runtime.getRuntime().availableProcessors()
-                + " cores for this process"));
-        findings.add(Finding.ok("memory", gib(memory.kibibytes("MemTotal").orElse(0)) + ", "
-                + gib(memory.kibibytes("MemAvailable").orElse(0)) + " free, " + gib(memory.usableBytes())
-                + " of it for ranks"));
+        findings.add(Finding.ok(
+                "system",
+                System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
+                        + System.getProperty("os.arch")));
+        findings.add(Finding.ok(
+                "processor",
+                processor() + ", " + Runtime.getRuntime().availableProcessors() + " cores for this process"));
+        findings.add(Finding.ok(
+                "memory",
+                gib(memory.kibibytes("MemTotal").orElse(0)) + ", "
+                        + gib(memory.kibibytes("MemAvailable").orElse(0)) + " free, " + gib(memory.usableBytes())
+                        + " of it for ranks"));
         hugePages().ifPresent(findings::add);
         governor().ifPresent(findings::add);
         sharedMemory().ifPresent(findings::add);
@@ -71,8 +76,9 @@ final class MachineChecks {
     }
 
     private Optional<Finding> governor() {
-        return text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").map(String::strip).map(value ->
-                value.equals("powersave")
+        return text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+                .map(String::strip)
+                .map(value -> value.equals("powersave")
                         ? Finding.note(
                                 "governor",
                                 value + ": the clock may stay low and timings vary",

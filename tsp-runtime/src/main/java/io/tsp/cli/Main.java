@@ -86,7 +86,8 @@ public final class Main {
         }
         return command.getSubcommands().isEmpty()
                 ? "there is nothing to do with " + first
-                : "there is no verb " + first + ", only " + String.join(", ", command.getSubcommands().keySet());
+                : "there is no verb " + first + ", only "
+                        + String.join(", ", command.getSubcommands().keySet());
     }
 
     private static int fail(Terminal terminal, Throwable thrown, boolean debug) {

@@ -52,7 +52,10 @@ final class Memory {
     }
 
     private Optional<Long> number(String path) {
-        return text(path).map(String::strip).filter(value -> value.matches("\\d+")).map(Long::parseLong);
+        return text(path)
+                .map(String::strip)
+                .filter(value -> value.matches("\\d+"))
+                .map(Long::parseLong);
     }
 
     private Optional<String> text(String path) {

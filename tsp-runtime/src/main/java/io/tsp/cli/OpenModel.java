@@ -14,8 +14,11 @@ import org.jspecify.annotations.Nullable;
  * @param name what the user called it
  * @param files its directory; null for a preset
  */
-record OpenModel(String name, ModelConfig config, WeightSource weights, @Nullable ModelFiles files)
-        implements AutoCloseable {
+record OpenModel(
+        String name,
+        ModelConfig config,
+        WeightSource weights,
+        @Nullable ModelFiles files) implements AutoCloseable {
 
     static OpenModel of(Path directory) {
         ModelDirectory model = ModelDirectory.open(directory);

@@ -24,7 +24,9 @@ final class Progress implements AutoCloseable {
 
     /** @param total bytes, shown in MiB */
     static Progress ofBytes(Terminal terminal, String task, long total) {
-        return open(terminal, new ProgressBarBuilder().setTaskName(task).setInitialMax(total).setUnit(" MiB", 1 << 20));
+        return open(
+                terminal,
+                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).setUnit(" MiB", 1 << 20));
     }
 
     private static Progress open(Terminal terminal, ProgressBarBuilder builder) {

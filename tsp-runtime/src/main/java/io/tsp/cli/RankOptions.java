@@ -19,16 +19,21 @@ final class RankOptions {
     @Option(
             names = "--degree",
             paramLabel = "D",
-            description = "Ranks that share one copy of the model. Default: 4, or what the scheme or the launcher says.")
+            description =
+                    "Ranks that share one copy of the model. Default: 4, or what the scheme or the launcher says.")
     private @Nullable Integer degree;
 
-    @Option(names = "--dp", paramLabel = "N", description = "Data-parallel copies, each with a part of the batch. Default: 1.")
+    @Option(
+            names = "--dp",
+            paramLabel = "N",
+            description = "Data-parallel copies, each with a part of the batch. Default: 1.")
     private int dp = 1;
 
     @Option(
             names = "--ranks",
             paramLabel = "N",
-            description = "All ranks: degree times dp. Only checked; by default what they make, or what the launcher says.")
+            description =
+                    "All ranks: degree times dp. Only checked; by default what they make, or what the launcher says.")
     private @Nullable Integer ranks;
 
     @Option(names = "--device", paramLabel = "KIND", description = "What ranks compute on: cpu. Default: cpu.")

@@ -21,13 +21,15 @@ final class TokenOptions {
     @Option(
             names = "--tokens",
             paramLabel = "FILE",
-            description = "Token ids in a safetensors file: int64 input_ids [B, S], optionally labels and document_ids.")
+            description =
+                    "Token ids in a safetensors file: int64 input_ids [B, S], optionally labels and document_ids.")
     private @Nullable Path tokens;
 
     @Option(
             names = "--text",
             paramLabel = "FILE",
-            description = "UTF-8 text; the model's tokenizer.json cuts it, or its bytes are the tokens if there is none.")
+            description =
+                    "UTF-8 text; the model's tokenizer.json cuts it, or its bytes are the tokens if there is none.")
     private @Nullable Path text;
 
     @Option(names = "--batch", paramLabel = "B", description = "Sequences of a step. Default: 1.")
@@ -66,8 +68,9 @@ final class TokenOptions {
             throw new UsageException("--tokens and --text are two inputs; give only one of them");
         }
         if (tokens != null && (batch != null || seq != null)) {
-            throw new UsageException("--tokens says itself how many sequences there are and how long they are; leave out "
-                    + (batch == null ? "--seq" : "--batch"));
+            throw new UsageException(
+                    "--tokens says itself how many sequences there are and how long they are; leave out "
+                            + (batch == null ? "--seq" : "--batch"));
         }
         UsageException.positive("--batch", batch == null ? 1 : batch);
         UsageException.positive("--seq", seq == null ? 1 : seq);
@@ -82,7 +85,8 @@ final class TokenOptions {
         long shortest = Math.min(MAX_DEFAULT_SEQ, Math.min(model.config().maxPositions(), ids.length));
         int length = seq == null ? (int) shortest : seq;
         if ((long) rows * length > Integer.MAX_VALUE / 2) {
-            throw new UsageException("--batch " + rows + " times --seq " + length + " are more than 2^30 tokens; ask for less");
+            throw new UsageException(
+                    "--batch " + rows + " times --seq " + length + " are more than 2^30 tokens; ask for less");
         }
         TextBatches batches = new TextBatches(ids, rows, length);
         return new Input(name, rows, length, Math.ceilDiv(ids.length, length), batches.count(), batches::get);

@@ -16,10 +16,7 @@ import picocli.CommandLine.ScopeType;
         commandListHeading = "%nVerbs:%n",
         optionListHeading = "%nOptions:%n")
 final class TspCommand {
-    @Option(
-            names = "--debug",
-            scope = ScopeType.INHERIT,
-            description = "Show where in the program an error came from.")
+    @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Show where in the program an error came from.")
     private boolean debug;
 
     /** Whether the user wants to see stack traces. */

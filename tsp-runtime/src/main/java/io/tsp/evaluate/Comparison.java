@@ -25,7 +25,6 @@ public final class Comparison {
     private final Task task;
     private final Host host;
     private final Progress progress;
-    private @Nullable LogitsSample reference;
 
     /**
      * What to compare.
@@ -91,8 +90,8 @@ public final class Comparison {
     /** One result for each scheme, in their order. */
     public List<SchemeResult> run() {
         List<Candidate> candidates = task.schemes.stream()
-                .map(scheme -> new Candidate(ForwardPlan.of(scheme, ForwardPlan.request(
-                        task.config, task.dtype, task.batch, false))))
+                .map(scheme -> new Candidate(
+                        ForwardPlan.of(scheme, ForwardPlan.request(task.config, task.dtype, task.batch, false))))
                 .toList();
         for (Candidate candidate : candidates) {
             Optional<String> shortage = shortage(candidate.plan);
@@ -115,6 +114,7 @@ public final class Comparison {
     }
 
     private void compareLogits(Candidate first, List<Candidate> runnable) {
+        LogitsSample reference = null;
         for (Candidate candidate : runnable) {
             if (reference == null && candidate != first) {
                 candidate.reason = "no max error, because there are no logits of " + first.name();
@@ -124,26 +124,28 @@ public final class Comparison {
                     candidate.plan.scheme(), ForwardPlan.request(task.config, task.dtype, task.batch, true));
             Optional<String> shortage = shortage(plan);
             if (shortage.isEmpty()) {
-                candidate.deviation = deviation(plan);
+                reference = compareLogits(candidate, plan, reference);
             } else {
                 candidate.reason = "no max error, because with logits " + shortage.get();
             }
         }
     }
 
-    private Deviation deviation(ForwardPlan plan) {
-        String name = plan.scheme().name();
-        progress.next("load " + name);
+    /** Returns the reference: the one that was given, or this scheme's own logits if there was none. */
+    private LogitsSample compareLogits(Candidate candidate, ForwardPlan plan, @Nullable LogitsSample given) {
+        progress.next("load " + candidate.name());
         try (Cluster cluster = host.open(plan.ranks());
                 ForwardRunner runner = open(cluster, plan)) {
-            progress.next("logits of " + name);
+            progress.next("logits of " + candidate.name());
             runner.run(task.batch);
-            if (reference == null) {
-                reference = LogitsSample.of(
-                        runner, task.batch.batch(), task.batch.seq(), task.config.vocab(), MAX_LOGITS_BYTES);
-            }
-            return new Deviation(reference.maxError(runner), reference.tokens());
+            LogitsSample reference = given == null ? sample(runner) : given;
+            candidate.deviation = new Deviation(reference.maxError(runner), reference.tokens());
+            return reference;
         }
+    }
+
+    private LogitsSample sample(ForwardRunner runner) {
+        return LogitsSample.of(runner, task.batch.batch(), task.batch.seq(), task.config.vocab(), MAX_LOGITS_BYTES);
     }
 
     private ForwardRunner open(Cluster cluster, ForwardPlan plan) {

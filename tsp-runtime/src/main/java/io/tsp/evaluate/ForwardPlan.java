@@ -83,7 +83,9 @@ public record ForwardPlan(Scheme scheme, ForwardRequest request, List<ForwardPro
         Map<MemoryClass, Long> planned = new EnumMap<>(MemoryClass.class);
         for (int rank : ranks) {
             Schedule schedule = Schedule.overlapped(programs.get(rank).program());
-            MemoryPlan.of(schedule, Map.of()).arenaBytes().forEach((key, bytes) -> planned.merge(key, bytes, Long::sum));
+            MemoryPlan.of(schedule, Map.of())
+                    .arenaBytes()
+                    .forEach((key, bytes) -> planned.merge(key, bytes, Long::sum));
         }
         return planned;
     }

@@ -56,7 +56,10 @@ public final class ForwardRunner implements AutoCloseable {
         try {
             ParameterLoader loader = new ParameterLoader(session, weights, progress);
             for (int rank : session.localRanks()) {
-                loader.load(rank, programs.get(rank).parameters(), programs.get(rank).staging());
+                loader.load(
+                        rank,
+                        programs.get(rank).parameters(),
+                        programs.get(rank).staging());
             }
             return new ForwardRunner(plan, session);
         } catch (RuntimeException e) {
@@ -105,9 +108,11 @@ public final class ForwardRunner implements AutoCloseable {
     }
 
     private void requireFits(TokenBatch batch) {
-        if (batch.batch() != plan.request().batch() || batch.seq() != plan.request().seq()) {
-            throw new IllegalArgumentException("this model was loaded for " + plan.request().batch() + " sequences of "
-                    + plan.request().seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
+        if (batch.batch() != plan.request().batch()
+                || batch.seq() != plan.request().seq()) {
+            throw new IllegalArgumentException(
+                    "this model was loaded for " + plan.request().batch() + " sequences of "
+                            + plan.request().seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
         }
         int vocab = plan.request().config().vocab();
         for (int i = 0; i < batch.ids().length; i++) {

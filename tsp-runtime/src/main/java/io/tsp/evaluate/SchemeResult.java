@@ -15,7 +15,11 @@ import org.jspecify.annotations.Nullable;
  * @param reason why something is missing; empty if nothing is
  */
 public record SchemeResult(
-        String scheme, int ranks, @Nullable Measured measured, @Nullable Deviation deviation, String reason) {
+        String scheme,
+        int ranks,
+        @Nullable Measured measured,
+        @Nullable Deviation deviation,
+        String reason) {
 
     /**
      * The run of median length. Bytes and waits are those of the rank that has most.

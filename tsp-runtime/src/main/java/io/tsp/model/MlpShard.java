@@ -2,7 +2,6 @@ package io.tsp.model;
 
 import io.tsp.mesh.Range;
 import io.tsp.op.ComputeOp.Panels;
-import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 
@@ -12,11 +11,11 @@ import java.util.List;
  *
  * @param features a range that begins at a multiple of {@link Panels#FEATURES}
  */
-public record MlpShard(ModelConfig config, DType dtype, Range features) {
+public record MlpShard(ModelConfig config, Range features) {
 
     /** The shard of one of degree ranks: whole panels, nearly equal. */
-    public static MlpShard of(ModelConfig config, DType dtype, int degree, int index) {
-        return new MlpShard(config, dtype, Range.part(config.intermediate(), Panels.FEATURES, degree, index));
+    public static MlpShard of(ModelConfig config, int degree, int index) {
+        return new MlpShard(config, Range.part(config.intermediate(), Panels.FEATURES, degree, index));
     }
 
     /**
@@ -29,7 +28,7 @@ public record MlpShard(ModelConfig config, DType dtype, Range features) {
     public record Weights(Tensor gateUp, Tensor down, long intermediate) {}
 
     private long gateUpCount() {
-        return Panels.gateUpCount(features.count(), config.hidden(), dtype);
+        return Panels.gateUpCount(features.count(), config.hidden());
     }
 
     /** Elements of the packed buffer. */

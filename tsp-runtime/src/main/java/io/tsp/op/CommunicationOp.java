@@ -159,7 +159,7 @@ public sealed interface CommunicationOp extends Op {
 
         @Override
         public long bytesSent() {
-            return 2 * (group.size() - 1) * buffer.bytes() / group.size();
+            return 2L * (group.size() - 1) * buffer.bytes() / group.size();
         }
 
         /** Elements [i * count / size, (i + 1) * count / size): what rank i of the group sums. */

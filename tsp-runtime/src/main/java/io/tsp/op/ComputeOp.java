@@ -1,6 +1,5 @@
 package io.tsp.op;
 
-import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -236,8 +235,8 @@ public sealed interface ComputeOp extends Op {
         private Panels() {}
 
         /** Elements of the packed gate/up matrices of features rows each, of hidden columns. */
-        public static long gateUpCount(long features, long hidden, DType dtype) {
-            return Math.ceilDiv(features, FEATURES) * COLUMNS * padK(hidden, dtype);
+        public static long gateUpCount(long features, long hidden) {
+            return Math.ceilDiv(features, FEATURES) * COLUMNS * Math.ceilDiv(hidden, 2) * 2;
         }
 
         /** Elements of a packed down matrix [hidden, features]. */
@@ -248,10 +247,6 @@ public sealed interface ComputeOp extends Op {
         /** Features padded to whole panels. */
         public static long pad(long features) {
             return Math.ceilDiv(features, FEATURES) * FEATURES;
-        }
-
-        private static long padK(long k, DType dtype) {
-            return dtype == DType.BF16 ? Math.ceilDiv(k, 2) * 2 : k;
         }
     }
 }

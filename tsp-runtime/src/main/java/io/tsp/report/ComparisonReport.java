@@ -38,8 +38,7 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
      * @param seq tokens of each
      * @param threads CPU threads over all ranks
      */
-    public record Conditions(
-            String mode, String model, String dtype, int batch, int seq, String device, int threads) {}
+    public record Conditions(String mode, String model, String dtype, int batch, int seq, String device, int threads) {}
 
     public ComparisonReport {
         results = List.copyOf(results);
@@ -49,7 +48,18 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
     public List<String> table() {
         String reference = results.getFirst().scheme();
         Table table = new Table(
-                List.of("scheme", "ranks", "tokens/s", "ratio to", "step", "planned", "measured", "sent", "exposed", "skew", "max"),
+                List.of(
+                        "scheme",
+                        "ranks",
+                        "tokens/s",
+                        "ratio to",
+                        "step",
+                        "planned",
+                        "measured",
+                        "sent",
+                        "exposed",
+                        "skew",
+                        "max"),
                 List.of("", "", "", reference, "ms", "MiB", "MiB", "MiB", "ms", "ms", "error"));
         double unit = tokensPerSecond(results.getFirst().measured());
         for (SchemeResult result : results) {

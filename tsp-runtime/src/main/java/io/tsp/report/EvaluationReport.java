@@ -47,8 +47,7 @@ public record EvaluationReport(
             lines.add(String.format(Locale.ROOT, "perplexity  %.4f", perplexity()));
         }
         lines.add("tokens      " + labels + " predicted");
-        lines.add(String.format(
-                Locale.ROOT, "time        %.2f s, %.0f tokens/s", seconds, tokensPerSecond()));
+        lines.add(String.format(Locale.ROOT, "time        %.2f s, %.0f tokens/s", seconds, tokensPerSecond()));
         return lines;
     }
 

@@ -60,7 +60,10 @@ public final class TraceReport {
                 }
             }
             for (Step step : trace.schedule().program().steps()) {
-                step(step, trace.schedule().lanes().get(step.index()), trace.spans().get(step.index()));
+                step(
+                        step,
+                        trace.schedule().lanes().get(step.index()),
+                        trace.spans().get(step.index()));
             }
         }
 
@@ -82,7 +85,11 @@ public final class TraceReport {
 
         private void step(Step step, Lane lane, Trace.Span span) throws IOException {
             boolean exchange = step.op() instanceof CommunicationOp;
-            begin(step.label() + ": " + step.op().name(), exchange ? "communication" : "compute", lane, span.start(),
+            begin(
+                    step.label() + ": " + step.op().name(),
+                    exchange ? "communication" : "compute",
+                    lane,
+                    span.start(),
                     span.end());
             json.writeObjectFieldStart("args");
             json.writeNumberField("step", step.index());
@@ -123,7 +130,8 @@ public final class TraceReport {
 
         private static long bytes(Step step, boolean written) {
             return step.op().accesses().stream()
-                    .filter(access -> written ? access.mode().writes() : access.mode().reads())
+                    .filter(access ->
+                            written ? access.mode().writes() : access.mode().reads())
                     .mapToLong(access -> access.tensor().bytes())
                     .sum();
         }

@@ -32,7 +32,6 @@ public final class LossHead {
     /** Bytes of logits that exist at a time. */
     private static final long BLOCK_BYTES = 32L << 20;
 
-    private final ForwardBuilder builder;
     private final ProgramBuilder program;
     private final Tensor normed;
     private final Tensor labels;
@@ -59,7 +58,6 @@ public final class LossHead {
      * @param shard rows of the largest vocabulary shard
      */
     public LossHead(ForwardBuilder builder, Tensor normed, Range vocab, long shard) {
-        this.builder = builder;
         this.program = builder.program();
         this.normed = normed;
         this.vocab = vocab;

@@ -13,7 +13,7 @@ import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A failure means that {@code tsp compare} leaves a scheme out, judges it wrongly, or writes what scripts cannot read. */
+/** A failure means that {@code tsp compare} leaves a scheme out, judges it wrongly, or writes nonsense. */
 class CompareCommandTest {
     private static final List<String> ALL =
             List.of("single", "tsp", "tp", "tp+sp-regions", "sp", "tp+sp:2x2", "fsdp+sp", "ulysses");
@@ -125,7 +125,18 @@ class CompareCommandTest {
     void onlyTheSchemesThatAreNamedRunBesidesSingle() throws IOException {
         Path json = folder.resolve("compare.json");
         Path text = Files.writeString(folder.resolve("text"), "a short text of a few bytes");
-        Cli.ok("compare", "--schemes", "tsp,tp+sp:3x2,tsp", "--degree", 6, "--text", text, "--repeat", 1, "--json", json);
+        Cli.ok(
+                "compare",
+                "--schemes",
+                "tsp,tp+sp:3x2,tsp",
+                "--degree",
+                6,
+                "--text",
+                text,
+                "--repeat",
+                1,
+                "--json",
+                json);
         Map<String, Object> document = Cli.json(json);
         assertEquals(27.0, document.get("seq"));
         assertEquals(
@@ -139,7 +150,22 @@ class CompareCommandTest {
     @Test
     void replicasAreComparedWithOneRank() throws IOException {
         Path json = folder.resolve("compare.json");
-        Cli.ok("compare", "--schemes", "tsp", "--degree", 2, "--dp", 2, "--batch", 3, "--seq", 31, "--repeat", 1, "--json", json);
+        Cli.ok(
+                "compare",
+                "--schemes",
+                "tsp",
+                "--degree",
+                2,
+                "--dp",
+                2,
+                "--batch",
+                3,
+                "--seq",
+                31,
+                "--repeat",
+                1,
+                "--json",
+                json);
         Map<String, Object> tsp = schemes(Cli.json(json)).get(1);
         assertEquals(4.0, tsp.get("ranks"));
         assertEquals(93.0, tsp.get("errorTokens"));

@@ -68,8 +68,8 @@ class ComparisonTest {
                 steps.add(what);
             }
         };
-        Comparison.Task task = new Comparison.Task(
-                CONFIG, DType.F32, BATCH, new RandomWeights(CONFIG, 0), schemes, 2, availableBytes);
+        Comparison.Task task =
+                new Comparison.Task(CONFIG, DType.F32, BATCH, new RandomWeights(CONFIG, 0), schemes, 2, availableBytes);
         return new Comparison(task, ComparisonTest::ranks, progress).run();
     }
 
@@ -90,8 +90,18 @@ class ComparisonTest {
         assertTrue(results.stream().allMatch(SchemeResult::wasRun));
         assertEquals(
                 List.of(
-                        "load single", "logits of single", "load tsp", "logits of tsp", "load single", "load tsp",
-                        "run single", "run tsp", "run single", "run tsp", "run single", "run tsp"),
+                        "load single",
+                        "logits of single",
+                        "load tsp",
+                        "logits of tsp",
+                        "load single",
+                        "load tsp",
+                        "run single",
+                        "run tsp",
+                        "run single",
+                        "run tsp",
+                        "run single",
+                        "run tsp"),
                 steps);
         assertEquals(steps.size(), units);
     }
@@ -102,7 +112,15 @@ class ComparisonTest {
         List<SchemeResult> results = compare(List.of(SINGLE, TSP), enoughForEach);
         assertTrue(results.stream().allMatch(SchemeResult::wasRun));
         assertEquals(
-                List.of("load single", "run single", "run single", "run single", "load tsp", "run tsp", "run tsp", "run tsp"),
+                List.of(
+                        "load single",
+                        "run single",
+                        "run single",
+                        "run single",
+                        "load tsp",
+                        "run tsp",
+                        "run tsp",
+                        "run tsp"),
                 steps.subList(4, steps.size()));
     }
 
@@ -113,8 +131,11 @@ class ComparisonTest {
         SchemeResult skipped = results.getLast();
         assertFalse(skipped.wasRun());
         assertNull(skipped.deviation());
-        assertTrue(skipped.reason().matches("sp needs \\S+ GiB for its 4 ranks here \\(parameters .*\\) but only .* are free;"
-                + " use --dtype bf16, .*"), skipped.reason());
+        assertTrue(
+                skipped.reason()
+                        .matches("sp needs \\S+ GiB for its 4 ranks here \\(parameters .*\\) but only .* are free;"
+                                + " use --dtype bf16, .*"),
+                skipped.reason());
         assertTrue(steps.stream().noneMatch(step -> step.endsWith(" sp")), steps::toString);
     }
 
@@ -124,7 +145,9 @@ class ComparisonTest {
         assertFalse(results.getFirst().wasRun());
         assertTrue(results.getLast().wasRun());
         assertNull(results.getLast().deviation());
-        assertEquals("no max error, because there are no logits of sp", results.getLast().reason());
+        assertEquals(
+                "no max error, because there are no logits of sp",
+                results.getLast().reason());
     }
 
     @Test
@@ -166,7 +189,10 @@ class ComparisonTest {
                 assertEquals(tokens, sample.tokens());
                 assertEquals(0, sample.maxError(runner));
             }
-            assertEquals(40, LogitsSample.of(runner, 1, 40, CONFIG.vocab(), Long.MAX_VALUE).tokens());
+            assertEquals(
+                    40,
+                    LogitsSample.of(runner, 1, 40, CONFIG.vocab(), Long.MAX_VALUE)
+                            .tokens());
             LogitsSample sample = LogitsSample.of(runner, 1, 40, CONFIG.vocab(), 7 * rowBytes);
             runner.run(TokenBatch.of(1, 40, new int[40]));
             assertTrue(sample.maxError(runner) > 0.01);

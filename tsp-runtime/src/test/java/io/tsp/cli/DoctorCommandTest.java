@@ -57,10 +57,35 @@ class DoctorCommandTest {
         assertEquals(true, Cli.json(json).get("usable"));
     }
 
+    /** The folder that a user names is the only one that is looked into. */
+    @Test
+    void withoutKernelsTheMachineIsNotUsable() {
+        String property = "tsp.native.dir";
+        String before = System.setProperty(property, root.toString());
+        try {
+            Cli cli = Cli.run("doctor");
+            assertEquals(ExitCode.LIBRARY.code(), cli.code());
+            assertTrue(cli.out().contains("Cannot find libtsp_kernels_cpu.so; tried " + root), cli.out());
+            assertTrue(cli.out().contains("This machine cannot run tsp yet"), cli.out());
+            assertEquals(ExitCode.LIBRARY.code(), Cli.run("compare").code());
+        } finally {
+            if (before == null) {
+                System.clearProperty(property);
+            } else {
+                System.setProperty(property, before);
+            }
+        }
+    }
+
     @Test
     void variablesThatSlowRanksDownAreWarnings() {
         for (String name : List.of(
-                "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "GOMP_SPINCOUNT", "ONEDNN_VERBOSE",
+                "OMP_PROC_BIND",
+                "OMP_PLACES",
+                "GOMP_CPU_AFFINITY",
+                "KMP_AFFINITY",
+                "GOMP_SPINCOUNT",
+                "ONEDNN_VERBOSE",
                 "ONEDNN_MAX_CPU_ISA")) {
             assertEquals(Optional.of(Level.WARNING), level(name, "1"), name);
         }
@@ -72,7 +97,12 @@ class DoctorCommandTest {
     @Test
     void variablesWithoutEffectAreNotes() {
         for (String name : List.of(
-                "OMP_NUM_THREADS", "NCCL_DEBUG", "CUDA_VISIBLE_DEVICES", "HSA_ENABLE_SDMA", "GPU_MAX_HW_QUEUES", "LD_PRELOAD")) {
+                "OMP_NUM_THREADS",
+                "NCCL_DEBUG",
+                "CUDA_VISIBLE_DEVICES",
+                "HSA_ENABLE_SDMA",
+                "GPU_MAX_HW_QUEUES",
+                "LD_PRELOAD")) {
             assertEquals(Optional.of(Level.NOTE), level(name, "4"), name);
         }
         assertEquals(Optional.empty(), level("HOME", "/root"));
@@ -82,15 +112,18 @@ class DoctorCommandTest {
     void signalsOfUcxMustBeEmpty() {
         assertEquals(Optional.of(Level.OK), level("UCX_ERROR_SIGNALS", ""));
         assertEquals(Optional.of(Level.WARNING), level("UCX_ERROR_SIGNALS", "SIGSEGV"));
-        assertEquals(Level.NOTE, find(new EnvironmentChecks(Map.of()).findings(), "UCX_ERROR_SIGNALS").level());
+        assertEquals(
+                Level.NOTE,
+                find(new EnvironmentChecks(Map.of()).findings(), "UCX_ERROR_SIGNALS")
+                        .level());
     }
 
     @Test
     void twoLaunchersAtOnceAreAWarning() {
         Finding one = find(new EnvironmentChecks(Map.of("PMI_SIZE", "3")).findings(), "launcher");
         assertEquals(Finding.ok("launcher", "MPICH, 3 (PMI_SIZE)"), one);
-        Finding two =
-                find(new EnvironmentChecks(Map.of("PMI_SIZE", "3", "OMPI_COMM_WORLD_SIZE", "2")).findings(), "launcher");
+        Finding two = find(
+                new EnvironmentChecks(Map.of("PMI_SIZE", "3", "OMPI_COMM_WORLD_SIZE", "2")).findings(), "launcher");
         assertEquals(Level.WARNING, two.level());
     }
 
@@ -106,7 +139,9 @@ class DoctorCommandTest {
         file("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
         List<Finding> findings = new MachineChecks(root).findings();
         assertTrue(find(findings, "processor").value().startsWith("Some CPU 7"));
-        assertEquals("8.0 GiB, 4.0 GiB free, 3.6 GiB of it for ranks", find(findings, "memory").value());
+        assertEquals(
+                "8.0 GiB, 4.0 GiB free, 3.6 GiB of it for ranks",
+                find(findings, "memory").value());
         assertEquals(Level.NOTE, find(findings, "huge pages").level());
         assertEquals(Level.NOTE, find(findings, "governor").level());
         assertEquals(Level.WARNING, find(findings, "ulimit -n").level());
@@ -143,8 +178,12 @@ class DoctorCommandTest {
         List<Finding> findings = new AcceleratorChecks(environment, root).findings();
         assertEquals("2", find(findings, "NVIDIA GPUs").value());
         assertEquals("1", find(findings, "AMD GPUs").value());
-        assertEquals(root.resolve("elsewhere/libnccl.so.2").toString(), find(findings, "NCCL").value());
-        assertEquals(root.resolve("opt/rocm/lib/librccl.so").toString(), find(findings, "RCCL").value());
+        assertEquals(
+                root.resolve("elsewhere/libnccl.so.2").toString(),
+                find(findings, "NCCL").value());
+        assertEquals(
+                root.resolve("opt/rocm/lib/librccl.so").toString(),
+                find(findings, "RCCL").value());
         assertEquals("no libcuda.so.1", find(findings, "CUDA driver").value());
     }
 }

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.checkpoint.SafetensorsFile;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,7 +87,20 @@ class EvalCommandTest {
         for (int batch : new int[] {1, 3, 8}) {
             Path json = folder.resolve("eval.json");
             Path logits = folder.resolve("logits.safetensors");
-            Cli.ok("eval", "--model", model, "--text", text, "--seq", 32, "--batch", batch, "--json", json, "--logits", logits);
+            Cli.ok(
+                    "eval",
+                    "--model",
+                    model,
+                    "--text",
+                    text,
+                    "--seq",
+                    32,
+                    "--batch",
+                    batch,
+                    "--json",
+                    json,
+                    "--logits",
+                    logits);
             Map<String, Object> result = Cli.json(json);
             float[] values = Cli.floats(logits, "logits");
             if (batch == 1) {
@@ -111,11 +126,28 @@ class EvalCommandTest {
         assertTrue(cli.err().contains("longer than the 64 that this model was made for"), cli.err());
     }
 
+    /** The last bytes of the file are those of the final norm. */
+    @ParameterizedTest
+    @ValueSource(strings = {"single", "tsp"})
+    void aWeightThatIsNotANumberIsReported(String scheme) throws IOException {
+        Path original = Cli.FIXTURES.resolve("llama2");
+        byte[] weights = Files.readAllBytes(original.resolve("model.safetensors"));
+        ByteBuffer.wrap(weights).order(ByteOrder.LITTLE_ENDIAN).putFloat(weights.length - Float.BYTES, Float.NaN);
+        Files.write(folder.resolve("model.safetensors"), weights);
+        Files.copy(original.resolve("config.json"), folder.resolve("config.json"));
+        Path tokens = original.resolve("oracle/s17.safetensors");
+        Cli cli = Cli.run("eval", "--model", folder, "--tokens", tokens, "--scheme", scheme);
+        assertEquals(ExitCode.NUMERIC.code(), cli.code());
+        assertTrue(cli.err().startsWith("tsp: the loss under scheme " + scheme + " is NaN;"), cli.err());
+        assertEquals("", cli.out());
+    }
+
     @Test
     void aFileThatCannotBeFinishedLeavesNothingBehind() throws IOException {
         Path text = Files.writeString(folder.resolve("text"), "a few bytes");
         Path json = folder.resolve("eval.json");
-        Cli cli = Cli.run("eval", "--preset", "tiny", "--text", text, "--json", json, "--logits", folder.resolve("no/where"));
+        Cli cli = Cli.run(
+                "eval", "--preset", "tiny", "--text", text, "--json", json, "--logits", folder.resolve("no/where"));
         assertEquals(ExitCode.STORAGE.code(), cli.code());
         assertFalse(Files.exists(json));
         try (var files = Files.list(folder)) {
@@ -130,6 +162,7 @@ class EvalCommandTest {
         assertFalse(Clusters.speaks(Map.of("PMI_SIZE", "2", "PMI_RANK", "1", "SLURM_PROCID", "0")));
         assertTrue(Clusters.speaks(Map.of("SLURM_STEP_NUM_TASKS", "1", "SLURM_PROCID", "3")));
         assertTrue(Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "x")).isEmpty());
-        assertEquals(3, Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "3")).getAsInt());
+        assertEquals(
+                3, Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "3")).getAsInt());
     }
 }

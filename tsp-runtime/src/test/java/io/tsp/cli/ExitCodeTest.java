@@ -53,7 +53,8 @@ class ExitCodeTest {
                     Cli cli = Cli.run(input.args.toArray());
                     assertEquals(input.code.code(), cli.code(), cli.err());
                     assertTrue(cli.err().contains(input.words), cli.err());
-                    assertTrue(cli.err().startsWith("tsp: ") && cli.err().lines().count() == 1, cli.err());
+                    assertTrue(
+                            cli.err().startsWith("tsp: ") && cli.err().lines().count() == 1, cli.err());
                     assertFalse(cli.err().contains("Exception"), cli.err());
                 }));
     }

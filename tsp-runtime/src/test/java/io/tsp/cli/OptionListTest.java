@@ -25,7 +25,8 @@ class OptionListTest {
             """;
 
     private static String options(String name, CommandLine line) {
-        List<String> names = line.getCommandSpec().optionsMap().keySet().stream().sorted().toList();
+        List<String> names =
+                line.getCommandSpec().optionsMap().keySet().stream().sorted().toList();
         return name + ": " + String.join(" ", names) + "\n";
     }
 

@@ -33,16 +33,14 @@ class ComparisonReportTest {
 
     @Test
     void columnsAreAligned() {
-        assertEquals(
-                """
+        assertEquals("""
                 scheme         ranks  tokens/s  ratio to    step  planned  measured    sent  exposed  skew      max
                                                   single      ms      MiB       MiB     MiB       ms    ms    error
                 single             1     20480      1.00   100.0      4.0       3.0       0     34.5   1.2        0
                 tp+sp-regions      4     25600      1.25    80.0      4.0       3.0     5.0     34.5   1.2  9.4e-07
                 sp                 4  skipped: sp needs 9.9 GiB
                 tsp                4      2048      0.10  1000.0      4.0       3.0  1024.0     34.5   1.2        -
-                """,
-                String.join("\n", new ComparisonReport(CONDITIONS, RESULTS).table()) + "\n");
+                """, String.join("\n", new ComparisonReport(CONDITIONS, RESULTS).table()) + "\n");
     }
 
     @Test
@@ -64,8 +62,7 @@ class ComparisonReportTest {
         try (JsonGenerator json = new JsonFactory().createGenerator(text)) {
             new ComparisonReport(CONDITIONS, RESULTS.subList(1, 3)).write(json);
         }
-        assertEquals(
-                """
+        String expected = """
                 {"schemaVersion":1,"mode":"forward","model":"tiny","dtype":"f32","batch":1,"seq":2048,"device":"cpu",\
                 "threads":2,"schemes":[{"scheme":"tp+sp-regions","ranks":4,"status":"ok","reason":"",\
                 "tokensPerSecond":25600.0,"stepSeconds":0.08,"plannedPeakBytes":4194304,"measuredPeakBytes":3145728,\
@@ -73,8 +70,8 @@ class ComparisonReportTest {
                 "exposedTransferSeconds":0.0345,"maxError":9.4E-7,"errorTokens":2048},{"scheme":"sp","ranks":4,\
                 "status":"skipped","reason":"sp needs 9.9 GiB","tokensPerSecond":null,"stepSeconds":null,\
                 "plannedPeakBytes":null,"measuredPeakBytes":null,"bytesByClass":null,"bytesSent":null,\
-                "skewSeconds":null,"exposedTransferSeconds":null,"maxError":null,"errorTokens":0}]}""",
-                text.toString());
+                "skewSeconds":null,"exposedTransferSeconds":null,"maxError":null,"errorTokens":0}]}""";
+        assertEquals(expected, text.toString());
     }
 
     @Test

@@ -22,16 +22,14 @@ class DoctorReportTest {
 
     @Test
     void namesAndValuesAreAlignedAndAdviceStandsBelow() {
-        assertEquals(
-                """
+        assertEquals("""
                 machine
                   ok       memory        8 GiB
                 environment
                   warning  KMP_AFFINITY  =x
                                          -> unset it
                   error    lib           gone
-                """,
-                String.join("\n", REPORT.lines()) + "\n");
+                """, String.join("\n", REPORT.lines()) + "\n");
         assertEquals(1, REPORT.count(Level.WARNING));
     }
 
@@ -41,12 +39,10 @@ class DoctorReportTest {
         try (JsonGenerator json = new JsonFactory().createGenerator(text)) {
             REPORT.write(json);
         }
-        assertEquals(
-                """
+        assertEquals("""
                 {"schemaVersion":1,"usable":false,"warnings":1,"sections":[{"name":"machine","findings":[\
                 {"name":"memory","level":"ok","value":"8 GiB","advice":""}]},{"name":"environment","findings":[\
                 {"name":"KMP_AFFINITY","level":"warning","value":"=x","advice":"unset it"},\
-                {"name":"lib","level":"error","value":"gone","advice":""}]}]}""",
-                text.toString());
+                {"name":"lib","level":"error","value":"gone","advice":""}]}]}""", text.toString());
     }
 }

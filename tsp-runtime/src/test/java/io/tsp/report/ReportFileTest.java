@@ -50,9 +50,11 @@ class ReportFileTest {
         ReportFile.create(target).close();
         assertEquals(List.of(), files());
         try (ReportFile file = ReportFile.create(target)) {
-            assertThrows(StorageException.class, () -> file.write(json -> {
-                throw new IOException("the disk is gone");
-            }));
+            assertThrows(
+                    StorageException.class,
+                    () -> file.write(json -> {
+                        throw new IOException("the disk is gone");
+                    }));
         }
         assertEquals(List.of(), files());
     }

@@ -33,7 +33,9 @@ class TraceReportTest {
         program.communicate(Lane.KV, new AllReduce(new Group("tp", List.of(0, 1)), rank, sum));
         return new Trace(
                 Schedule.overlapped(program.build()),
-                List.of(new Span(1_000_001, 1_000_001, 1_001_234, 0), new Span(1_000_100, 1_001_234, 1_009_999, 1_005_000)));
+                List.of(
+                        new Span(1_000_001, 1_000_001, 1_001_234, 0),
+                        new Span(1_000_100, 1_001_234, 1_009_999, 1_005_000)));
     }
 
     private static String written(TraceReport.Run... runs) throws IOException {
@@ -46,8 +48,7 @@ class TraceReportTest {
 
     @Test
     void stepsWaitsAndBytesAreWritten() throws IOException {
-        assertEquals(
-                """
+        String expected = """
                 {"displayTimeUnit":"ms","traceEvents":[\
                 {"ph":"M","name":"process_name","pid":1,"tid":0,"args":{"name":"tp rank 0"}},\
                 {"ph":"M","name":"thread_name","pid":1,"tid":1,"args":{"name":"COMPUTE"}},\
@@ -57,8 +58,8 @@ class TraceReportTest {
                 {"ph":"X","name":"layer 0: all-reduce","cat":"communication","pid":1,"tid":3,"ts":1.233,"dur":8.765,\
                 "args":{"step":1,"op":"all-reduce","bytesRead":16,"bytesWritten":16,"waitedMicros":1.134,\
                 "group":"tp[0, 1]","bytesSent":16,"peersArrivedMicros":4.999}},\
-                {"ph":"X","name":"waits for peers","cat":"wait","pid":1,"tid":3,"ts":1.233,"dur":3.766}]}""",
-                written(new TraceReport.Run("tp", List.of(trace(0)))));
+                {"ph":"X","name":"waits for peers","cat":"wait","pid":1,"tid":3,"ts":1.233,"dur":3.766}]}""";
+        assertEquals(expected, written(new TraceReport.Run("tp", List.of(trace(0)))));
     }
 
     @Test

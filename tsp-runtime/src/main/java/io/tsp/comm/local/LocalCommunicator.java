@@ -96,14 +96,12 @@ public final class LocalCommunicator implements Communicator {
         return new Exchange() {
             @Override
             public void run() {
-                Meeting sending = send == null ? null : pair(op, binding, op.self(), op.to());
-                Meeting receiving = receive == null ? null : pair(op, binding, op.from(), op.self());
+                Meeting sending = send == null ? null : post(pair(op, binding, op.self(), op.to()), 0, send, source);
                 if (sending != null) {
-                    sending.arrive(0, "send-receive " + send.bytes() + " bytes", new long[] {source});
                     sending.advance(0);
                 }
-                if (receiving != null && receive != null) {
-                    receiving.arrive(1, "send-receive " + receive.bytes() + " bytes", new long[0]);
+                if (receive != null) {
+                    Meeting receiving = post(pair(op, binding, op.from(), op.self()), 1, receive, target);
                     arrived = receiving.awaitArrived(hub.deadline());
                     Memory.copy(target, receiving.addresses(0)[0], receive.bytes());
                     receiving.finish(1, hub.deadline());
@@ -114,6 +112,11 @@ public final class LocalCommunicator implements Communicator {
                 }
             }
         };
+    }
+
+    private static Meeting post(Meeting meeting, int member, Tensor tensor, long address) {
+        meeting.arrive(member, "send-receive of " + tensor.bytes() + " bytes", new long[] {address});
+        return meeting;
     }
 
     /** The sum starts with the rank after the destination and ends with the destination. */

@@ -59,8 +59,8 @@ final class Transfer implements AutoCloseable {
         MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_LONG, numbers);
         MemorySegment theirs = arena.allocate(ValueLayout.JAVA_LONG, numbers.length);
         for (int i = 0; i < numbers.length; i++) {
-            receive(theirs.address() + i * Long.BYTES, Long.BYTES, partners.get(i));
-            send(mine.address() + i * Long.BYTES, Long.BYTES, partners.get(i));
+            receive(theirs.address() + (long) i * Long.BYTES, Long.BYTES, partners.get(i));
+            send(mine.address() + (long) i * Long.BYTES, Long.BYTES, partners.get(i));
         }
         await(deadline, label);
         return theirs.toArray(ValueLayout.JAVA_LONG);

@@ -20,12 +20,11 @@ import org.jspecify.annotations.Nullable;
  * streams that wait for them, so that everything stops and the first cause is what the host sees.
  */
 final class CpuStream implements Stream {
-    private static final Runnable STOP = () -> {};
-
     private final BlockingQueue<Runnable> queue = new LinkedBlockingQueue<>();
     private final Thread thread;
     private final String name;
     private @Nullable Throwable failure;
+    private volatile boolean stopping;
     private final AtomicLong finished = new AtomicLong();
 
     CpuStream(String name) {
@@ -35,8 +34,8 @@ final class CpuStream implements Stream {
 
     private void work() {
         try {
-            for (Runnable next = queue.take(); next != STOP; next = queue.take()) {
-                next.run();
+            while (!stopping) {
+                queue.take().run();
                 finished.incrementAndGet();
             }
         } catch (InterruptedException e) {
@@ -106,8 +105,9 @@ final class CpuStream implements Stream {
 
     @Override
     public boolean stop(Duration deadline) {
+        stopping = true;
         queue.clear();
-        queue.add(STOP);
+        queue.add(() -> {});
         try {
             return thread.join(deadline);
         } catch (InterruptedException e) {

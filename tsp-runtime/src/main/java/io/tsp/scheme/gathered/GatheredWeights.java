@@ -40,7 +40,7 @@ final class GatheredWeights {
         q = sharded("q", i -> part(qRows(), i).count() * config.hidden());
         kv = sharded("k and v", i -> part(2 * kvRows(), i).count() * config.hidden());
         out = sharded("o", i -> part(config.hidden(), i).count() * qRows());
-        gateUp = sharded("gate and up", i -> Panels.gateUpCount(features(i).count(), config.hidden(), builder.dtype()));
+        gateUp = sharded("gate and up", i -> Panels.gateUpCount(features(i).count(), config.hidden()));
         down = sharded("down", i -> Panels.downCount(config.intermediate(), panelRows(i).count()));
         table = sharded("vocabulary", i -> part(config.vocab(), i).count() * config.hidden());
     }
@@ -122,7 +122,7 @@ final class GatheredWeights {
         Range rows = panelRows(self);
         Tensor gateUpShard = builder.parameterBuffer(
                 "layer " + layer + " gate and up weights",
-                Panels.gateUpCount(features.count(), config.hidden(), builder.dtype()));
+                Panels.gateUpCount(features.count(), config.hidden()));
         Tensor downShard = builder.parameterBuffer(
                 "layer " + layer + " down weights", Panels.downCount(config.intermediate(), rows.count()));
         builder.fill(List.of(

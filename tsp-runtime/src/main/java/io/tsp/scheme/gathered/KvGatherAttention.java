@@ -37,7 +37,7 @@ final class KvGatherAttention implements GatheredAttention {
         tokens = builder.attentionTokens(List.of(builder.tokens()), placements);
         long headDim = builder.config().headDim();
         long rows = placements.stream().mapToLong(TokenPlacement::rows).sum();
-        long width = 2 * builder.config().kvHeads() * headDim;
+        long width = 2L * builder.config().kvHeads() * headDim;
         queries = builder.activation(
                 "queries", builder.dtype(), normed.dim(0), builder.config().heads() * headDim);
         attended = builder.activation("attended", builder.dtype(), normed.dim(0), queries.dim(1));

@@ -61,7 +61,7 @@ final class UlyssesAttention implements GatheredAttention {
         List<Long> kvWidths = widths(bucket -> 2 * bucket.kvUsed().count());
         ownQueries = builder.activation("own queries", builder.dtype(), own, sum(queryWidths));
         ownKeysAndValues = builder.activation(
-                "own keys and values", builder.dtype(), own, 2 * builder.config().kvHeads() * headDim);
+                "own keys and values", builder.dtype(), own, 2L * builder.config().kvHeads() * headDim);
         queriesToSend = messages(builder.activation("queries to send", builder.dtype(), own, sum(queryWidths)), queryWidths);
         kvToSend = messages(builder.activation("keys and values to send", builder.dtype(), own, sum(kvWidths)), kvWidths);
         queries = builder.arrival("queries of own heads", all * queryWidths.get(self))

@@ -66,7 +66,7 @@ final class TpSpSublayers implements ForwardBuilder.Sublayers {
         var config = builder.config();
         Bucket bucket = HeadBuckets.of(config.heads(), config.kvHeads(), scheme.tp()).get(tpIndex);
         attentionShard = new AttentionShard(config, builder.dtype(), bucket.heads(), bucket.kvUsed());
-        mlpShard = MlpShard.of(config, builder.dtype(), scheme.tp(), tpIndex);
+        mlpShard = MlpShard.of(config, scheme.tp(), tpIndex);
         vocab = vocab(tpIndex);
         table = builder.parameter(WeightNames.EMBEDDING, vocab, new Range(0, config.hidden()));
 

@@ -26,7 +26,7 @@ final class TspMlp {
         this.normed = normed;
         this.y = y;
         shards = IntStream.range(0, group.size())
-                .mapToObj(i -> MlpShard.of(builder.config(), builder.dtype(), group.size(), i))
+                .mapToObj(i -> MlpShard.of(builder.config(), group.size(), i))
                 .toList();
         own = shards.get(group.indexOf(builder.program().rank()));
         ring = new WeightRing(

@@ -51,7 +51,6 @@ public record TspScheme(int degree, int dp) implements Scheme {
 
     private final class Sublayers implements ForwardBuilder.Sublayers {
         private final ForwardBuilder builder;
-        private final Group group;
         private final TspEmbedding embedding;
         private final TspAttention attention;
         private final TspMlp mlp;
@@ -60,7 +59,6 @@ public record TspScheme(int degree, int dp) implements Scheme {
 
         Sublayers(ForwardBuilder builder, Group group, List<TokenPlacement> placements) {
             this.builder = builder;
-            this.group = group;
             long rows = builder.tokens().rows();
             normed = builder.activation("normed", builder.dtype(), rows, builder.config().hidden());
             y = builder.activation("y", DType.F32, rows, builder.config().hidden());

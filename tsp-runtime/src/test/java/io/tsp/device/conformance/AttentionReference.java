@@ -2,9 +2,11 @@ package io.tsp.device.conformance;
 
 import io.tsp.op.Chunk;
 import io.tsp.op.ComputeOp.Attention;
+import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** O = softmax(scale Q K^T + mask) V, key by key. */
@@ -24,13 +26,13 @@ final class AttentionReference {
     /** [rows, H]. */
     final double[] lse;
 
-    private AttentionReference(Attention op, Trial trial, Precision precision) {
+    private AttentionReference(Attention op, Function<Tensor, double[]> values, Precision precision) {
         this.op = op;
         this.precision = precision;
-        q = trial.get(op.q());
-        k = trial.get(op.k());
-        v = trial.get(op.v());
-        kvStart = op.kvStart() == null ? null : trial.get(op.kvStart());
+        q = values.apply(op.q());
+        k = values.apply(op.k());
+        v = values.apply(op.v());
+        kvStart = op.kvStart() == null ? null : values.apply(op.kvStart());
         heads = (int) op.q().dim(1);
         kvHeads = (int) op.k().dim(1);
         headDim = (int) op.q().dim(2);
@@ -40,8 +42,8 @@ final class AttentionReference {
         Arrays.fill(lse, Double.NaN);
     }
 
-    static AttentionReference of(Attention op, Trial trial, Precision precision) {
-        AttentionReference reference = new AttentionReference(op, trial, precision);
+    static AttentionReference of(Attention op, Function<Tensor, double[]> values, Precision precision) {
+        AttentionReference reference = new AttentionReference(op, values, precision);
         for (Chunk chunk : op.qChunks()) {
             for (int sequence = 0; sequence < op.batch(); sequence++) {
                 for (int i = 0; i < chunk.count(); i++) {

@@ -3,6 +3,7 @@ package io.tsp.device.conformance;
 import java.util.BitSet;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
  * What each element of an output may be, in row-major order: from low to high, or the very bits that were there before.
@@ -18,31 +19,33 @@ record Bounds(double[] low, double[] high, BitSet untouched) {
         return new Bounds(low, high, new BitSet());
     }
 
+    /** As {@link #within}, for the error of one low-precision result. */
+    static Bounds like(double[] exact, double[] lowPrecision, Precision precision) {
+        return within(exact, error(exact, lowPrecision), precision);
+    }
+
+    /** The largest difference of finite elements. */
+    static double error(double[] exact, double[] lowPrecision) {
+        return IntStream.range(0, exact.length)
+                .filter(i -> Double.isFinite(exact[i]))
+                .mapToDouble(i -> Math.abs(lowPrecision[i] - exact[i]))
+                .max()
+                .orElse(0);
+    }
+
     /**
      * FlashAttention's rule (kernels.md, section D): at most twice the largest error that the same mathematics makes in
      * low precision, plus twice the rounding of a number to that precision's grid 0.3 further out. Infinities are exact.
      *
+     * @param error of low precision
      * @param precision what the output is stored in
      */
-    static Bounds like(double[] exact, double[] lowPrecision, Precision precision) {
-        double error = 0;
-        double rounding = 0;
-        for (int i = 0; i < exact.length; i++) {
-            if (Double.isFinite(exact[i])) {
-                error = Math.max(error, Math.abs(lowPrecision[i] - exact[i]));
-                double stored = precision.store(exact[i]);
-                double backAgain = precision.store(precision.store(stored + 0.3) - 0.3);
-                rounding = Math.max(rounding, Math.abs(backAgain - stored));
-            }
-        }
-        double tolerance = 2 * error + 2 * rounding;
-        double[] low = new double[exact.length];
-        double[] high = new double[exact.length];
-        for (int i = 0; i < exact.length; i++) {
-            low[i] = exact[i] - tolerance;
-            high[i] = exact[i] + tolerance;
-        }
-        return between(low, high);
+    static Bounds within(double[] exact, double error, Precision precision) {
+        double[] stored = DoubleStream.of(exact).map(precision::store).toArray();
+        double[] thereAndBack = DoubleStream.of(stored)
+                .map(value -> precision.store(precision.store(value + 0.3) - 0.3))
+                .toArray();
+        return exactly(exact).widened(2 * error + 2 * error(stored, thereAndBack));
     }
 
     /** Further out on both sides. */

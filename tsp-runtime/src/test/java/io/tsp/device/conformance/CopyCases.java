@@ -59,21 +59,26 @@ final class CopyCases {
 
     private CopyCases() {}
 
-    static Stream<Case> all() {
-        Stream.Builder<Case> cases = Stream.builder();
-        for (DType[] cast : CASTS) {
-            for (long[] shape : SHAPES) {
-                for (List<Layout> layouts : List.of(
+    static Stream<Case> everyday() {
+        return Stream.of(CASTS).flatMap(cast -> Stream.of(SHAPES).flatMap(shape -> cases(cast, shape)));
+    }
+
+    /** Targets of more than 32 MiB, which are written past the caches. */
+    static Stream<Case> large() {
+        return Stream.concat(
+                cases(new DType[] {DType.F32, DType.F32}, new long[] {2053, 4111}),
+                cases(new DType[] {DType.F32, DType.BF16}, new long[] {4111, 4111}));
+    }
+
+    private static Stream<Case> cases(DType[] cast, long[] shape) {
+        return Stream.of(
                         List.of(Layout.DENSE, Layout.DENSE),
                         List.of(Layout.MISALIGNED, Layout.DENSE),
                         List.of(Layout.PADDED, Layout.MISALIGNED),
-                        List.of(Layout.DENSE, Layout.PADDED))) {
-                    String name = cast[0] + " to " + cast[1] + " " + Arrays.toString(shape) + " " + layouts;
-                    cases.add(new Case(name, trial -> setUp(trial, cast, shape, layouts)));
-                }
-            }
-        }
-        return cases.build();
+                        List.of(Layout.DENSE, Layout.PADDED))
+                .map(layouts -> new Case(
+                        cast[0] + " to " + cast[1] + " " + Arrays.toString(shape) + " " + layouts,
+                        trial -> setUp(trial, cast, shape, layouts)));
     }
 
     private static void setUp(Trial trial, DType[] cast, long[] shape, List<Layout> layouts) {

@@ -53,7 +53,7 @@ public abstract class KernelConformance {
     @TestFactory
     @Tag("long")
     Stream<DynamicNode> attentionLong() {
-        return judge(AttentionCases.all());
+        return judge(AttentionCases.large());
     }
 
     @TestFactory
@@ -64,7 +64,7 @@ public abstract class KernelConformance {
     @TestFactory
     @Tag("long")
     Stream<DynamicNode> gatedMlpLong() {
-        return judge(GatedMlpCases.all());
+        return judge(GatedMlpCases.large());
     }
 
     @TestFactory
@@ -75,12 +75,18 @@ public abstract class KernelConformance {
     @TestFactory
     @Tag("long")
     Stream<DynamicNode> gemmLong() {
-        return judge(GemmCases.all());
+        return judge(GemmCases.large());
     }
 
     @TestFactory
     Stream<DynamicNode> packPanels() {
-        return judge(PackPanelsCases.all());
+        return judge(PackPanelsCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> packPanelsLong() {
+        return judge(PackPanelsCases.large());
     }
 
     /** What a program reserves is what the layout needs. */
@@ -94,7 +100,7 @@ public abstract class KernelConformance {
                 double[] matrix = new double[features * hidden];
                 assertEquals(
                         PanelsReference.gateUp(matrix, matrix, features, hidden, dtype).length,
-                        Panels.gateUpCount(features, hidden, dtype),
+                        Panels.gateUpCount(features, hidden),
                         () -> dtype + " gate and up, " + features + " x " + hidden);
                 assertEquals(
                         PanelsReference.plain(matrix, hidden, features, dtype).length,
@@ -106,7 +112,13 @@ public abstract class KernelConformance {
 
     @TestFactory
     Stream<DynamicNode> rmsNorm() {
-        return judge(RmsNormCases.all());
+        return judge(RmsNormCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> rmsNormLong() {
+        return judge(RmsNormCases.large());
     }
 
     @TestFactory
@@ -126,7 +138,13 @@ public abstract class KernelConformance {
 
     @TestFactory
     Stream<DynamicNode> copy() {
-        return judge(CopyCases.all());
+        return judge(CopyCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> copyLong() {
+        return judge(CopyCases.large());
     }
 
     @TestFactory

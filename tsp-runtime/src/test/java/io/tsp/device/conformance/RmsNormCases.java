@@ -23,7 +23,16 @@ final class RmsNormCases {
 
     private RmsNormCases() {}
 
-    static Stream<Case> all() {
+    /** Rows of more than 32 MiB, which are written past the caches. */
+    static Stream<Case> large() {
+        return Stream.of(
+                        new Shape(DType.F32, null, Sum.NONE, false, 2053, 4111, Layout.DENSE),
+                        new Shape(DType.F32, DType.F32, Sum.X, false, 2053, 4111, Layout.PADDED),
+                        new Shape(DType.BF16, DType.F32, Sum.OTHER, false, 4111, 4111, Layout.MISALIGNED))
+                .map(shape -> new Case(shape.toString(), trial -> setUp(trial, shape)));
+    }
+
+    static Stream<Case> everyday() {
         return Stream.concat(
                 Stream.of(DType.F32, DType.BF16)
                         .flatMap(dtype -> IntStream.of(SIZES).boxed().flatMap(n -> shapes(dtype, n)))

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Function;
 
 /**
  * Operands of known values, ops that run on them one after the other, and what must be in memory after that. Every byte
@@ -26,15 +27,26 @@ final class Trial {
     private static final byte GUARD = 0x5A;
     private static final int GUARD_BYTES = 256;
     private static final int REPEATS = 2;
+    private static final int FAIR_NUMBER = 1000;
 
     private final List<Slot> slots = new ArrayList<>();
     private final List<Image> images = new ArrayList<>();
     private final List<ComputeOp> ops = new ArrayList<>();
     private final List<Expectation> expectations = new ArrayList<>();
+    private final List<Normal> normals = new ArrayList<>();
     private final List<Tensor> scratches = new ArrayList<>();
     private final Random random;
 
     private record Expectation(Tensor tensor, Bounds bounds) {}
+
+    /** An operand whose values are drawn. */
+    private record Normal(Tensor tensor, double deviation) {}
+
+    /** A result of an op as a function of its operands' values. */
+    @FunctionalInterface
+    interface Reference {
+        double[] result(Function<Tensor, double[]> values, Precision precision);
+    }
 
     Trial(long seed) {
         random = new Random(seed);
@@ -47,7 +59,7 @@ final class Trial {
     /** Normally distributed values of the given standard deviation, as the dtype holds them. */
     Tensor input(String name, DType dtype, double deviation, Layout layout, long... dims) {
         Tensor tensor = allocate(name, dtype, NAN, layout, dims);
-        set(tensor, normal(tensor.count(), deviation));
+        fill(tensor, deviation);
         return tensor;
     }
 
@@ -68,7 +80,7 @@ final class Trial {
     /** Memory that the op changes. */
     Tensor update(String name, DType dtype, double deviation, Layout layout, long... dims) {
         Tensor tensor = allocate(name, dtype, GUARD, layout, dims);
-        set(tensor, normal(tensor.count(), deviation));
+        fill(tensor, deviation);
         return tensor;
     }
 
@@ -77,6 +89,11 @@ final class Trial {
         Tensor tensor = output(name, dtype, Layout.DENSE, dims);
         scratches.add(tensor);
         return tensor;
+    }
+
+    private void fill(Tensor tensor, double deviation) {
+        normals.add(new Normal(tensor, deviation));
+        set(tensor, normal(tensor.count(), deviation));
     }
 
     private Tensor allocate(String name, DType dtype, byte around, Layout layout, long... dims) {
@@ -116,6 +133,34 @@ final class Trial {
 
     void expect(Tensor tensor, Bounds bounds) {
         expectations.add(new Expectation(tensor, bounds));
+    }
+
+    /**
+     * Bounds of a result by {@link Bounds#within}. The error of low precision is that of a fair number of elements, since
+     * one may be right by luck; if the result has fewer, drawn operands are drawn again.
+     *
+     * @param precision of the computation
+     * @param stored how the result is stored
+     */
+    Bounds like(Reference reference, Precision precision, Precision stored) {
+        double[] exact = reference.result(this::get, Precision.EXACT);
+        double error = Bounds.error(exact, reference.result(this::get, precision));
+        for (int elements = exact.length; elements > 0 && elements < FAIR_NUMBER; elements += exact.length) {
+            Function<Tensor, double[]> values = drawnAgain();
+            double[] other = reference.result(values, Precision.EXACT);
+            error = Math.max(error, Bounds.error(other, reference.result(values, precision)));
+        }
+        return Bounds.within(exact, error, stored);
+    }
+
+    private Function<Tensor, double[]> drawnAgain() {
+        List<Image> drawn = new ArrayList<>(images);
+        for (Normal normal : normals) {
+            Image image = Image.filled(normal.tensor.slot().bytes(), NAN);
+            image.set(normal.tensor, normal(normal.tensor.count(), normal.deviation));
+            drawn.set(normal.tensor.slot().id(), image);
+        }
+        return tensor -> drawn.get(tensor.slot().id()).get(tensor);
     }
 
     /**
