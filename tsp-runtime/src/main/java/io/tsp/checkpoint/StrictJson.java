@@ -155,7 +155,8 @@ final class StrictJson {
     private ModelException malformed(JsonProcessingException e) {
         long position =
                 Math.max(0, e.getLocation() == null ? 0 : e.getLocation().getByteOffset());
-        String message = e.getOriginalMessage();
+        // Jackson names a source that it does not have.
+        String message = e.getOriginalMessage().replaceAll("\\[Source: REDACTED[^;]*; ", "[");
         return failure(position, "not valid JSON (" + Printable.quote(message) + ")");
     }
 

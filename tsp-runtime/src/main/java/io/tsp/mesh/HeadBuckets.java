@@ -51,8 +51,7 @@ public final class HeadBuckets {
                 boolean owns = !owned && !part.isEmpty();
                 owned |= owns;
                 Range mine = owns ? kv : new Range(kv.to(), kv.to());
-                buckets.add(new Bucket(
-                        (int) i, new Range(first + part.from(), first + part.to()), mine, kv));
+                buckets.add(new Bucket((int) i, new Range(first + part.from(), first + part.to()), mine, kv));
             }
         }
         return buckets;

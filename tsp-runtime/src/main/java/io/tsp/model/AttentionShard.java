@@ -27,7 +27,12 @@ public record AttentionShard(ModelConfig config, DType dtype, Range heads, Range
      * @param qBias [n d], if the model has biases
      * @param kvBias [2 m d], if the model has biases
      */
-    public record Weights(Tensor q, Tensor kv, Tensor out, @Nullable Tensor qBias, @Nullable Tensor kvBias) {}
+    public record Weights(
+            Tensor q,
+            Tensor kv,
+            Tensor out,
+            @Nullable Tensor qBias,
+            @Nullable Tensor kvBias) {}
 
     private long qRows() {
         return heads.count() * config.headDim();

@@ -43,7 +43,11 @@ public final class Block {
      * @param batch sequences
      * @param kvStart i32 [T]: first visible key of each query, for packed documents
      */
-    public record Tokens(List<Chunk> queries, List<Chunk> keys, long batch, @Nullable Tensor kvStart) {}
+    public record Tokens(
+            List<Chunk> queries,
+            List<Chunk> keys,
+            long batch,
+            @Nullable Tensor kvStart) {}
 
     public Block(ProgramBuilder program, ModelConfig config, Rotary rotary) {
         this.program = program;
@@ -100,8 +104,7 @@ public final class Block {
 
     /** y f32 [T, h] (+)= the gated MLP of the features in weights. */
     public void mlp(Tensor x, MlpShard.Weights weights, Tensor y, boolean accumulate) {
-        program.compute(
-                new GatedMlp(x, weights.gateUp(), weights.down(), y, weights.intermediate(), accumulate));
+        program.compute(new GatedMlp(x, weights.gateUp(), weights.down(), y, weights.intermediate(), accumulate));
     }
 
     private Tensor heads(Tensor x) {

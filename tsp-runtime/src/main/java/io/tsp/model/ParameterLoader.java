@@ -45,7 +45,12 @@ public final class ParameterLoader {
 
     private void copy(int rank, Parameter.Block block, Tensor target) {
         long columns = block.columns().count();
-        transfer(rank, block.name(), block.rows(), block.columns(), target.reshape(block.rows().count(), columns));
+        transfer(
+                rank,
+                block.name(),
+                block.rows(),
+                block.columns(),
+                target.reshape(block.rows().count(), columns));
     }
 
     private void pack(int rank, Parameter.Panels panels, Tensor target, Tensor staging) {

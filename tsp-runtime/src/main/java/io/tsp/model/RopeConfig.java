@@ -20,7 +20,8 @@ public record RopeConfig(double theta, Scaling scaling) {
     public record Dynamic(double factor, long originalMaxPositions) implements Scaling {}
 
     /** rope_type {@code llama3}. */
-    public record Llama3(double factor, double lowFrequencyFactor, double highFrequencyFactor, long originalMaxPositions)
+    public record Llama3(
+            double factor, double lowFrequencyFactor, double highFrequencyFactor, long originalMaxPositions)
             implements Scaling {}
 
     /**

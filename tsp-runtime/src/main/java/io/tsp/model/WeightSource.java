@@ -20,7 +20,14 @@ public interface WeightSource extends AutoCloseable {
      * @param target little-endian; receives rowCount * columnCount elements from its position on, and is advanced
      * @throws ModelException if there is no such tensor, the block lies outside it, or its file cannot be read
      */
-    void read(String name, long firstRow, long rowCount, long firstColumn, long columnCount, DType dtype, ByteBuffer target);
+    void read(
+            String name,
+            long firstRow,
+            long rowCount,
+            long firstColumn,
+            long columnCount,
+            DType dtype,
+            ByteBuffer target);
 
     @Override
     void close();

@@ -136,7 +136,8 @@ public sealed interface CommunicationOp extends Op {
 
         @Override
         public long bytesSent() {
-            return parts.stream().mapToLong(Tensor::bytes).sum() - parts.get(self).bytes();
+            return parts.stream().mapToLong(Tensor::bytes).sum()
+                    - parts.get(self).bytes();
         }
     }
 
@@ -213,8 +214,13 @@ public sealed interface CommunicationOp extends Op {
      * @param to index in the group of the receiver of send
      * @param from index in the group of the sender of receive
      */
-    record SendReceive(Group group, int self, int to, @Nullable Tensor send, int from, @Nullable Tensor receive)
-            implements CommunicationOp {
+    record SendReceive(
+            Group group,
+            int self,
+            int to,
+            @Nullable Tensor send,
+            int from,
+            @Nullable Tensor receive) implements CommunicationOp {
         @Override
         public String name() {
             return "send-receive";

@@ -31,7 +31,10 @@ public sealed interface ComputeOp extends Op {
 
         @Override
         public List<Access> accesses() {
-            return Access.collect().reads(a, weight, bias).updates(accumulate, out).list();
+            return Access.collect()
+                    .reads(a, weight, bias)
+                    .updates(accumulate, out)
+                    .list();
         }
     }
 
@@ -93,7 +96,10 @@ public sealed interface ComputeOp extends Op {
 
         @Override
         public List<Access> accesses() {
-            return Access.collect().reads(x, gateUp, down).updates(accumulate, y).list();
+            return Access.collect()
+                    .reads(x, gateUp, down)
+                    .updates(accumulate, y)
+                    .list();
         }
     }
 
@@ -122,8 +128,13 @@ public sealed interface ComputeOp extends Op {
      * @param delta f32 or x's dtype; none means sum = x
      * @param sum where x + delta is kept, if it is
      */
-    record RmsNorm(Tensor x, @Nullable Tensor delta, Tensor weight, @Nullable Tensor sum, Tensor out, float epsilon)
-            implements ComputeOp {
+    record RmsNorm(
+            Tensor x,
+            @Nullable Tensor delta,
+            Tensor weight,
+            @Nullable Tensor sum,
+            Tensor out,
+            float epsilon) implements ComputeOp {
         @Override
         public String name() {
             return "rms-norm";
@@ -162,7 +173,10 @@ public sealed interface ComputeOp extends Op {
 
         @Override
         public List<Access> accesses() {
-            return Access.collect().reads(table, ids).updates(keepOutOfRange, out).list();
+            return Access.collect()
+                    .reads(table, ids)
+                    .updates(keepOutOfRange, out)
+                    .list();
         }
     }
 

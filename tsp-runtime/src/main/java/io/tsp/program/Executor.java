@@ -43,11 +43,10 @@ final class Executor {
     static Map<Lane, Long> workspaceBytes(Schedule schedule, Device device, Communicator communicator) {
         Map<Lane, Long> most = new EnumMap<>(Lane.class);
         for (Step step : schedule.program().steps()) {
-            long bytes =
-                    switch (step.op()) {
-                        case ComputeOp op -> device.prepare(op).workspaceBytes();
-                        case CommunicationOp op -> communicator.workspaceBytes(op);
-                    };
+            long bytes = switch (step.op()) {
+                case ComputeOp op -> device.prepare(op).workspaceBytes();
+                case CommunicationOp op -> communicator.workspaceBytes(op);
+            };
             if (bytes > 0) {
                 most.merge(schedule.lanes().get(step.index()), bytes, Math::max);
             }
@@ -60,12 +59,14 @@ final class Executor {
         long workspace = arenas.workspaceAddress(lane);
         String label = "rank " + schedule.program().rank() + ", step " + step;
         return switch (step.op()) {
-            case ComputeOp op -> new Guarded(
-                    label,
-                    device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane))),
-                    communicator);
-            case CommunicationOp op -> communicator.bind(
-                    op, new Communicator.Binding(step.lane().ordinal(), arenas::address, workspace, label));
+            case ComputeOp op ->
+                new Guarded(
+                        label,
+                        device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane))),
+                        communicator);
+            case CommunicationOp op ->
+                communicator.bind(
+                        op, new Communicator.Binding(step.lane().ordinal(), arenas::address, workspace, label));
         };
     }
 

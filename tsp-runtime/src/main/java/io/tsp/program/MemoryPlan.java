@@ -20,8 +20,7 @@ import java.util.Map;
  * @param arenaBytes size of each arena
  * @param workspaceOffsets byte offset of each lane's workspace in the transient arena
  */
-public record MemoryPlan(
-        List<Long> offsets, Map<MemoryClass, Long> arenaBytes, Map<Lane, Long> workspaceOffsets) {
+public record MemoryPlan(List<Long> offsets, Map<MemoryClass, Long> arenaBytes, Map<Lane, Long> workspaceOffsets) {
     /** Alignment of slots: a GPU's and oneDNN's vector loads want no less. */
     static final long ALIGNMENT = 256;
 
@@ -106,8 +105,7 @@ public record MemoryPlan(
                 .toList();
         for (Step step : schedule.program().steps()) {
             for (Access access : step.op().accesses()) {
-                lifetimes.get(access.tensor().slot().id())
-                        .use(schedule.lanes().get(step.index()), step.index());
+                lifetimes.get(access.tensor().slot().id()).use(schedule.lanes().get(step.index()), step.index());
             }
         }
         return lifetimes;

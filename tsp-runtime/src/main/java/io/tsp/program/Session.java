@@ -145,7 +145,8 @@ public final class Session implements AutoCloseable {
     private Loaded loaded(int rank) {
         Loaded loaded = ranks.get(rank);
         if (loaded == null) {
-            throw new IllegalArgumentException("rank " + rank + " does not live in this process, which has " + localRanks());
+            throw new IllegalArgumentException(
+                    "rank " + rank + " does not live in this process, which has " + localRanks());
         }
         return loaded;
     }

@@ -71,8 +71,7 @@ public final class ForwardBuilder {
         this.tokens = tokens;
         ModelConfig config = request.config();
         Tensor positions = tokenInput(TokenKind.POSITIONS, List.of(tokens));
-        inverseFrequencies =
-                program.input("inverse frequencies", MemoryClass.HOST, DType.F32, config.headDim() / 2);
+        inverseFrequencies = program.input("inverse frequencies", MemoryClass.HOST, DType.F32, config.headDim() / 2);
         block = new Block(
                 program,
                 config,
@@ -217,7 +216,8 @@ public final class ForwardBuilder {
         program.label("loss");
         block.norm(x, delta, vector(WeightNames.FINAL_NORM, config().hidden()), sublayers.normed());
         LossHead.Result result = sublayers.loss();
-        long staged = parameters.stream().mapToLong(ForwardBuilder::stagedCount).max().orElse(0);
+        long staged =
+                parameters.stream().mapToLong(ForwardBuilder::stagedCount).max().orElse(0);
         Tensor staging = program.input("staging", MemoryClass.HOST, dtype(), staged);
         List<LogitsPiece> logits = result.logits();
         return new ForwardProgram(

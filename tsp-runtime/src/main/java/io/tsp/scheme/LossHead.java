@@ -78,7 +78,9 @@ public final class LossHead {
         for (long from = 0; from < rows; from += step) {
             long count = Math.min(step, rows - from);
             Tensor block = logits == null
-                    ? scratch.reshape(scratch.count()).rows(0, count * shard.count()).reshape(count, shard.count())
+                    ? scratch.reshape(scratch.count())
+                            .rows(0, count * shard.count())
+                            .reshape(count, shard.count())
                     : logits.rows(from, count).slice(1, shard.from() - vocab.from(), shard.count());
             program.compute(new Gemm(normed.rows(from, count), weight, null, block, false));
             program.compute(new CrossEntropyUpdate(
@@ -112,8 +114,7 @@ public final class LossHead {
      * @param parts the part of the logits that each rank of the world computes
      */
     public Result finish(Group replicas, int worldSize, IntFunction<LogitsPart> parts) {
-        Tensor totals = program.output(
-                program.allocate("totals", MemoryClass.HOST, DType.F64, replicas.size(), 2));
+        Tensor totals = program.output(program.allocate("totals", MemoryClass.HOST, DType.F64, replicas.size(), 2));
         int self = replicas.indexOf(program.rank());
         List<Tensor> each = IntStream.range(0, replicas.size())
                 .mapToObj(i -> totals.rows(i, 1).reshape(2))

@@ -25,7 +25,8 @@ import org.junit.jupiter.params.provider.CsvSource;
  * runs another program is not noticed.
  */
 class MpiIT {
-    private static final Path MODEL = Path.of("src/test/resources/fixtures/llama3").toAbsolutePath();
+    private static final Path MODEL =
+            Path.of("src/test/resources/fixtures/llama3").toAbsolutePath();
     private static final Path TOKENS = MODEL.resolve("oracle/s203.safetensors");
 
     @TempDir
@@ -50,8 +51,14 @@ class MpiIT {
     @ParameterizedTest
     @Tag("long")
     @CsvSource({
-        "tsp, 2, f32", "tsp, 4, bf16", "tp, 3, bf16", "tp+sp-regions, 3, bf16", "sp, 3, f32", "tp+sp:2x2, 4, bf16",
-        "fsdp+sp, 3, f32", "ulysses, 3, bf16"
+        "tsp, 2, f32",
+        "tsp, 4, bf16",
+        "tp, 3, bf16",
+        "tp+sp-regions, 3, bf16",
+        "sp, 3, f32",
+        "tp+sp:2x2, 4, bf16",
+        "fsdp+sp, 3, f32",
+        "ulysses, 3, bf16"
     })
     void processesEqualThreadsUnderEveryScheme(String scheme, int ranks, String dtype) throws Exception {
         requireEqual(scheme, ranks, dtype);
@@ -61,8 +68,19 @@ class MpiIT {
         Path processes = folder.resolve("processes.safetensors");
         Path threads = folder.resolve("threads.safetensors");
         List<String> eval = List.of(
-                "eval", "--model", MODEL.toString(), "--tokens", TOKENS.toString(), "--scheme", scheme, "--degree",
-                String.valueOf(ranks), "--dtype", dtype, "--deadline", "60");
+                "eval",
+                "--model",
+                MODEL.toString(),
+                "--tokens",
+                TOKENS.toString(),
+                "--scheme",
+                scheme,
+                "--degree",
+                String.valueOf(ranks),
+                "--dtype",
+                dtype,
+                "--deadline",
+                "60");
         requireSuccess(run(mpirun(ranks, java(eval, "--logits", processes.toString()))));
         requireSuccess(run(java(eval, "--logits", threads.toString())));
         assertArrayEquals(Files.readAllBytes(threads), Files.readAllBytes(processes), scheme + " " + dtype);
@@ -86,7 +104,13 @@ class MpiIT {
     private static List<String> mpirun(int ranks, List<String> command) {
         return concat(
                 Stream.of(
-                        "mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n",
+                        "mpirun",
+                        "--allow-run-as-root",
+                        "--oversubscribe",
+                        "--mca",
+                        "mpi_yield_when_idle",
+                        "1",
+                        "-n",
                         String.valueOf(ranks)),
                 command.stream());
     }
@@ -109,7 +133,8 @@ class MpiIT {
 
     private Outcome run(List<String> command) throws IOException, InterruptedException {
         Path log = Files.createTempFile(folder, "run", ".log");
-        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+        ProcessBuilder builder =
+                new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment().put("UCX_ERROR_SIGNALS", "");
         Process process = builder.start();
         if (!process.waitFor(120, TimeUnit.SECONDS)) {

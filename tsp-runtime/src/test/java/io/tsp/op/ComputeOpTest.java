@@ -17,7 +17,6 @@ import io.tsp.op.ComputeOp.PackPanels;
 import io.tsp.op.ComputeOp.Panels;
 import io.tsp.op.ComputeOp.RmsNorm;
 import io.tsp.op.ComputeOp.Rope;
-import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import org.junit.jupiter.api.Test;

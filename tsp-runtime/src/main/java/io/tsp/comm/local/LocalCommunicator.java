@@ -1,8 +1,8 @@
 package io.tsp.comm.local;
 
 import io.tsp.comm.Communicator;
-import io.tsp.device.OrderedSum;
 import io.tsp.device.Launch;
+import io.tsp.device.OrderedSum;
 import io.tsp.ffm.Memory;
 import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp;
@@ -51,7 +51,8 @@ public final class LocalCommunicator implements Communicator {
         return meet(op, binding, new long[] {own}, meeting -> {
             for (int i = 0; i < parts.length; i++) {
                 if (i != op.self() || !op.isInPlace()) {
-                    Memory.copy(parts[i], meeting.addresses(i)[0], op.parts().get(i).bytes());
+                    Memory.copy(
+                            parts[i], meeting.addresses(i)[0], op.parts().get(i).bytes());
                 }
             }
         });
@@ -60,12 +61,14 @@ public final class LocalCommunicator implements Communicator {
     @Override
     public Launch reduceScatter(ReduceScatter op, Binding binding) {
         long[] mine = addresses(op.parts(), binding);
-        return meet(op, binding, mine, meeting -> sumPart(op, meeting, op.parts().get(op.self()), op.self()));
+        return meet(
+                op, binding, mine, meeting -> sumPart(op, meeting, op.parts().get(op.self()), op.self()));
     }
 
     @Override
     public Launch allReduce(AllReduce op, Binding binding) {
-        List<Tensor> parts = IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
+        List<Tensor> parts =
+                IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
         long[] mine = addresses(parts, binding);
         return meet(op, binding, mine, meeting -> {
             sumPart(op, meeting, parts.get(op.self()), op.self());
@@ -82,7 +85,10 @@ public final class LocalCommunicator implements Communicator {
         long[] receive = addresses(op.receive(), binding);
         return meet(op, binding, mine, meeting -> {
             for (int i = 0; i < op.group().size(); i++) {
-                Memory.copy(receive[i], meeting.addresses(i)[op.self()], op.receive().get(i).bytes());
+                Memory.copy(
+                        receive[i],
+                        meeting.addresses(i)[op.self()],
+                        op.receive().get(i).bytes());
             }
         });
     }
@@ -136,7 +142,11 @@ public final class LocalCommunicator implements Communicator {
             public void run() {
                 Group group = op.group();
                 Meeting meeting = hub.meeting(
-                        binding.channel(), group, group.ranks(), next(binding.channel() + ":" + group), binding.label());
+                        binding.channel(),
+                        group,
+                        group.ranks(),
+                        next(binding.channel() + ":" + group),
+                        binding.label());
                 meeting.arrive(op.self(), signature, mine);
                 arrived = meeting.awaitArrived(hub.deadline());
                 work.run(meeting);
@@ -157,9 +167,7 @@ public final class LocalCommunicator implements Communicator {
     }
 
     private static int[] peers(CommunicationOp op) {
-        return IntStream.range(0, op.group().size())
-                .filter(i -> i != op.self())
-                .toArray();
+        return IntStream.range(0, op.group().size()).filter(i -> i != op.self()).toArray();
     }
 
     private static long[] addresses(List<Tensor> tensors, Binding binding) {

@@ -50,12 +50,11 @@ public final class MpiCommunicator implements Communicator {
     /** Contributions of all peers to a segment of a sum. */
     @Override
     public long workspaceBytes(CommunicationOp op) {
-        long largest =
-                switch (op) {
-                    case ReduceScatter scatter -> largest(scatter.parts());
-                    case AllReduce reduce -> largest(parts(reduce));
-                    case Broadcast _, AllGather _, AllToAll _, SendReceive _ -> 0;
-                };
+        long largest = switch (op) {
+            case ReduceScatter scatter -> largest(scatter.parts());
+            case AllReduce reduce -> largest(parts(reduce));
+            case Broadcast _, AllGather _, AllToAll _, SendReceive _ -> 0;
+        };
         return Math.min(largest, SEGMENT_BYTES) * (op.group().size() - 1);
     }
 
@@ -147,9 +146,14 @@ public final class MpiCommunicator implements Communicator {
         long[] send = addresses(op.send(), binding);
         long[] receive = addresses(op.receive(), binding);
         return exchange(op, binding, transfer -> {
-            peers(op).forEach(i -> transfer.receive(receive[i], op.receive().get(i).bytes(), rank(op, i)));
+            peers(op)
+                    .forEach(i ->
+                            transfer.receive(receive[i], op.receive().get(i).bytes(), rank(op, i)));
             peers(op).forEach(i -> transfer.send(send[i], op.send().get(i).bytes(), rank(op, i)));
-            Memory.copy(receive[op.self()], send[op.self()], op.send().get(op.self()).bytes());
+            Memory.copy(
+                    receive[op.self()],
+                    send[op.self()],
+                    op.send().get(op.self()).bytes());
         });
     }
 
@@ -196,14 +200,14 @@ public final class MpiCommunicator implements Communicator {
 
     /** World ranks that this rank exchanges bytes with. */
     private static List<Integer> partners(CommunicationOp op) {
-        IntStream indices =
-                switch (op) {
-                    case Broadcast broadcast when broadcast.self() != broadcast.root() -> IntStream.of(broadcast.root());
-                    case SendReceive message -> IntStream.concat(
-                            message.send() == null ? IntStream.empty() : IntStream.of(message.to()),
-                            message.receive() == null ? IntStream.empty() : IntStream.of(message.from()));
-                    case Broadcast _, AllGather _, ReduceScatter _, AllReduce _, AllToAll _ -> peers(op);
-                };
+        IntStream indices = switch (op) {
+            case Broadcast broadcast when broadcast.self() != broadcast.root() -> IntStream.of(broadcast.root());
+            case SendReceive message ->
+                IntStream.concat(
+                        message.send() == null ? IntStream.empty() : IntStream.of(message.to()),
+                        message.receive() == null ? IntStream.empty() : IntStream.of(message.from()));
+            case Broadcast _, AllGather _, ReduceScatter _, AllReduce _, AllToAll _ -> peers(op);
+        };
         return indices.distinct().map(i -> rank(op, i)).boxed().toList();
     }
 
@@ -240,8 +244,10 @@ public final class MpiCommunicator implements Communicator {
 
     @Override
     public void agree(long fingerprint) {
-        List<Integer> others =
-                IntStream.range(0, world.size()).filter(rank -> rank != world.rank()).boxed().toList();
+        List<Integer> others = IntStream.range(0, world.size())
+                .filter(rank -> rank != world.rank())
+                .boxed()
+                .toList();
         long[] mine = new long[others.size()];
         Arrays.fill(mine, fingerprint);
         try (Transfer transfer = new Transfer(world.table(), 0, aborted)) {
@@ -251,8 +257,8 @@ public final class MpiCommunicator implements Communicator {
                     .mapToObj(others::get)
                     .toList();
             if (!different.isEmpty()) {
-                throw new RanksDisagreeException("rank " + world.rank() + " built other programs than rank "
-                        + different + "; start all ranks with the same options, model and build");
+                throw new RanksDisagreeException("rank " + world.rank() + " built other programs than rank " + different
+                        + "; start all ranks with the same options, model and build");
             }
         }
     }

@@ -58,11 +58,11 @@ public final class KernelLibrary {
             case RmsNorm norm -> kernel(table.rmsNormForward(), structs -> Arguments.of(norm, structs));
             case Rope rope -> kernel(table.rope(), structs -> Arguments.of(rope, structs));
             case Embedding embedding -> kernel(table.embeddingForward(), structs -> Arguments.of(embedding, structs));
-            case CrossEntropyUpdate update -> kernel(
-                    table.crossEntropyUpdate(), structs -> Arguments.of(update, structs));
+            case CrossEntropyUpdate update ->
+                kernel(table.crossEntropyUpdate(), structs -> Arguments.of(update, structs));
             case CrossEntropyMerge merge -> kernel(table.crossEntropyMerge(), structs -> Arguments.of(merge, structs));
-            case CrossEntropyFinish finish -> kernel(
-                    table.crossEntropyFinish(), structs -> Arguments.of(finish, structs));
+            case CrossEntropyFinish finish ->
+                kernel(table.crossEntropyFinish(), structs -> Arguments.of(finish, structs));
             case Copy copy -> kernel(table.copy(), structs -> Arguments.of(copy, structs));
         };
     }

@@ -80,7 +80,10 @@ public record GatheredScheme(Kind kind, int degree, int dp) implements Scheme {
             weights = new GatheredWeights(builder, group);
             table = weights.vocabularyShard(WeightNames.EMBEDDING);
             normed = builder.activation(
-                    "normed", builder.dtype(), builder.tokens().rows(), builder.config().hidden());
+                    "normed",
+                    builder.dtype(),
+                    builder.tokens().rows(),
+                    builder.config().hidden());
             y = builder.activation("y", DType.F32, normed.dim(0), normed.dim(1));
             attention = kind == Kind.FSDP_SP
                     ? new KvGatherAttention(builder, group, placements, normed, y)

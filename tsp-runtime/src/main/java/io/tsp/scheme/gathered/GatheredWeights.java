@@ -41,7 +41,9 @@ final class GatheredWeights {
         kv = sharded("k and v", i -> part(2 * kvRows(), i).count() * config.hidden());
         out = sharded("o", i -> part(config.hidden(), i).count() * qRows());
         gateUp = sharded("gate and up", i -> Panels.gateUpCount(features(i).count(), config.hidden()));
-        down = sharded("down", i -> Panels.downCount(config.intermediate(), panelRows(i).count()));
+        down = sharded(
+                "down",
+                i -> Panels.downCount(config.intermediate(), panelRows(i).count()));
         table = sharded("vocabulary", i -> part(config.vocab(), i).count() * config.hidden());
     }
 
@@ -77,8 +79,8 @@ final class GatheredWeights {
     AttentionShard.Weights attention(int layer) {
         Range all = new Range(0, config.hidden());
         Tensor qShard = builder.parameter(WeightNames.attention(layer, "q_proj"), part(qRows(), self), all);
-        Tensor outShard =
-                builder.parameter(WeightNames.attention(layer, "o_proj"), part(config.hidden(), self), new Range(0, qRows()));
+        Tensor outShard = builder.parameter(
+                WeightNames.attention(layer, "o_proj"), part(config.hidden(), self), new Range(0, qRows()));
         Tensor wholeQ = q.gather(flat(qShard)).reshape(qRows(), config.hidden());
         Tensor wholeKv = kv.gather(kvShard(layer)).reshape(2 * kvRows(), config.hidden());
         Tensor wholeOut = out.gather(flat(outShard)).reshape(config.hidden(), qRows());
@@ -89,7 +91,11 @@ final class GatheredWeights {
         Tensor kvBias = builder.parameterBuffer("layer " + layer + " k and v bias", 2 * kvRows());
         Range column = new Range(0, 1);
         builder.fill(keysAndValues(
-                kvBias, new Range(0, 2 * kvRows()), column, WeightNames.bias(layer, "k_proj"), WeightNames.bias(layer, "v_proj")));
+                kvBias,
+                new Range(0, 2 * kvRows()),
+                column,
+                WeightNames.bias(layer, "k_proj"),
+                WeightNames.bias(layer, "v_proj")));
         return new AttentionShard.Weights(wholeQ, wholeKv, wholeOut, qBias, kvBias);
     }
 
@@ -121,8 +127,7 @@ final class GatheredWeights {
         Range features = features(self);
         Range rows = panelRows(self);
         Tensor gateUpShard = builder.parameterBuffer(
-                "layer " + layer + " gate and up weights",
-                Panels.gateUpCount(features.count(), config.hidden()));
+                "layer " + layer + " gate and up weights", Panels.gateUpCount(features.count(), config.hidden()));
         Tensor downShard = builder.parameterBuffer(
                 "layer " + layer + " down weights", Panels.downCount(config.intermediate(), rows.count()));
         builder.fill(List.of(

@@ -25,7 +25,8 @@ final class ShardedWeight {
         this.program = builder.program();
         this.group = group;
         this.self = group.indexOf(program.rank());
-        whole = builder.arrival("whole " + name, counts.stream().mapToLong(Long::longValue).sum());
+        whole = builder.arrival(
+                "whole " + name, counts.stream().mapToLong(Long::longValue).sum());
         long first = 0;
         for (long count : counts) {
             parts.add(whole.rows(first, count));

@@ -61,9 +61,14 @@ final class UlyssesAttention implements GatheredAttention {
         List<Long> kvWidths = widths(bucket -> 2 * bucket.kvUsed().count());
         ownQueries = builder.activation("own queries", builder.dtype(), own, sum(queryWidths));
         ownKeysAndValues = builder.activation(
-                "own keys and values", builder.dtype(), own, 2L * builder.config().kvHeads() * headDim);
-        queriesToSend = messages(builder.activation("queries to send", builder.dtype(), own, sum(queryWidths)), queryWidths);
-        kvToSend = messages(builder.activation("keys and values to send", builder.dtype(), own, sum(kvWidths)), kvWidths);
+                "own keys and values",
+                builder.dtype(),
+                own,
+                2L * builder.config().kvHeads() * headDim);
+        queriesToSend =
+                messages(builder.activation("queries to send", builder.dtype(), own, sum(queryWidths)), queryWidths);
+        kvToSend =
+                messages(builder.activation("keys and values to send", builder.dtype(), own, sum(kvWidths)), kvWidths);
         queries = builder.arrival("queries of own heads", all * queryWidths.get(self))
                 .reshape(all, queryWidths.get(self));
         keysAndValues = builder.arrival("keys and values of own heads", all * kvWidths.get(self))
@@ -78,7 +83,9 @@ final class UlyssesAttention implements GatheredAttention {
     }
 
     private List<Long> widths(ToLongFunction<Bucket> heads) {
-        return buckets.stream().map(bucket -> heads.applyAsLong(bucket) * headDim).toList();
+        return buckets.stream()
+                .map(bucket -> heads.applyAsLong(bucket) * headDim)
+                .toList();
     }
 
     private static long sum(List<Long> values) {

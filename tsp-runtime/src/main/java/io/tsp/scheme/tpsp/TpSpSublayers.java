@@ -64,7 +64,8 @@ final class TpSpSublayers implements ForwardBuilder.Sublayers {
                 .toList();
         tokens = builder.attentionTokens(List.of(builder.tokens()), placements);
         var config = builder.config();
-        Bucket bucket = HeadBuckets.of(config.heads(), config.kvHeads(), scheme.tp()).get(tpIndex);
+        Bucket bucket =
+                HeadBuckets.of(config.heads(), config.kvHeads(), scheme.tp()).get(tpIndex);
         attentionShard = new AttentionShard(config, builder.dtype(), bucket.heads(), bucket.kvUsed());
         mlpShard = MlpShard.of(config, scheme.tp(), tpIndex);
         vocab = vocab(tpIndex);
@@ -174,7 +175,9 @@ final class TpSpSublayers implements ForwardBuilder.Sublayers {
         Tensor weight = builder.config().tiedEmbeddings()
                 ? table
                 : builder.parameter(
-                        WeightNames.head(builder.config()), vocab, new Range(0, builder.config().hidden()));
+                        WeightNames.head(builder.config()),
+                        vocab,
+                        new Range(0, builder.config().hidden()));
         LossHead head = new LossHead(builder, normed, vocab, vocab.count());
         head.accumulate(weight, vocab);
         head.merge(tpGroup);

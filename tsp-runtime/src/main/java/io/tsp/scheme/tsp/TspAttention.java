@@ -68,8 +68,12 @@ final class TspAttention {
     private void allocateSlots() {
         long rows = firstRows[group.size()];
         long weights = shards.stream().mapToLong(AttentionShard::count).max().orElse(0);
-        long kvWidth = buckets.stream().mapToLong(bucket -> bucket.kvOwned().count()).max().orElse(0)
-                * 2 * builder.config().headDim();
+        long kvWidth = buckets.stream()
+                        .mapToLong(bucket -> bucket.kvOwned().count())
+                        .max()
+                        .orElse(0)
+                * 2
+                * builder.config().headDim();
         for (int i = 0; i < Math.min(WEIGHT_SLOTS, group.size() - 1); i++) {
             weightSlots.add(builder.arrival("attention weights " + i, weights));
         }
@@ -80,7 +84,10 @@ final class TspAttention {
     }
 
     private long widestQueries() {
-        return buckets.stream().mapToLong(bucket -> bucket.heads().count()).max().orElse(0)
+        return buckets.stream()
+                        .mapToLong(bucket -> bucket.heads().count())
+                        .max()
+                        .orElse(0)
                 * builder.config().headDim();
     }
 
@@ -119,7 +126,9 @@ final class TspAttention {
                 return own;
             }
             int arrival = r < self ? r : r - 1;
-            return weightSlots.get(arrival % weightSlots.size()).rows(0, shards.get(r).count());
+            return weightSlots
+                    .get(arrival % weightSlots.size())
+                    .rows(0, shards.get(r).count());
         }
 
         /** The weights of bucket r come from their owner. */

@@ -39,8 +39,8 @@ final class TspEmbedding {
         this.self = group.indexOf(program.rank());
         this.placements = placements;
         vocabularies = TspScheme.vocabularies(builder, group);
-        vocabularyShard = builder.parameter(
-                WeightNames.head(builder.config()), vocabularies.get(self), new Range(0, hidden()));
+        vocabularyShard =
+                builder.parameter(WeightNames.head(builder.config()), vocabularies.get(self), new Range(0, hidden()));
         ring = new WeightRing(
                 builder,
                 "vocabulary shard",
@@ -63,8 +63,9 @@ final class TspEmbedding {
                 "x", builder.dtype(), builder.tokens().rows(), builder.config().hidden());
         if (builder.config().tiedEmbeddings()) {
             Tensor ids = builder.tokenInput(TokenKind.IDS, List.of(builder.tokens()));
-            travel("embedding", (weight, vocab, first) ->
-                    program.compute(new Embedding(weight, ids, x, vocab.from(), !first)));
+            travel(
+                    "embedding",
+                    (weight, vocab, first) -> program.compute(new Embedding(weight, ids, x, vocab.from(), !first)));
         } else {
             embedByColumns(x);
         }
@@ -94,7 +95,11 @@ final class TspEmbedding {
         Tensor table = builder.parameter(
                 WeightNames.EMBEDDING, new Range(0, builder.config().vocab()), columns.get(self));
         Tensor ids = builder.tokenInput(TokenKind.IDS, placements);
-        Tensor found = builder.activation("embedding columns", builder.dtype(), ids.count(), columns.get(self).count());
+        Tensor found = builder.activation(
+                "embedding columns",
+                builder.dtype(),
+                ids.count(),
+                columns.get(self).count());
         program.compute(new Embedding(table, ids, found, 0, false));
         Tensor received = builder.arrival("embeddings", x.count());
         List<Tensor> send = new ArrayList<>();
@@ -104,7 +109,8 @@ final class TspEmbedding {
             long rows = placements.get(i).rows();
             send.add(found.rows(firstRow, rows));
             firstRow += rows;
-            receive.add(received.rows(columns.get(i).from() * x.dim(0), columns.get(i).count() * x.dim(0)));
+            receive.add(received.rows(
+                    columns.get(i).from() * x.dim(0), columns.get(i).count() * x.dim(0)));
         }
         if (group.size() > 1) {
             program.communicate(Lane.KV, new AllToAll(group, self, send, receive));

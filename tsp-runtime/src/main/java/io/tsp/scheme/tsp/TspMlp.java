@@ -30,7 +30,10 @@ final class TspMlp {
                 .toList();
         own = shards.get(group.indexOf(builder.program().rank()));
         ring = new WeightRing(
-                builder, "mlp weights", group, shards.stream().map(MlpShard::count).toList());
+                builder,
+                "mlp weights",
+                group,
+                shards.stream().map(MlpShard::count).toList());
     }
 
     /** Y = mlp(normed) of one layer. */
@@ -40,6 +43,7 @@ final class TspMlp {
         ring.travel(
                 packed,
                 "layer " + layer + " mlp shard",
-                (shard, hop, weights) -> builder.block().mlp(normed, shards.get(shard).view(weights), y, hop > 0));
+                (shard, hop, weights) ->
+                        builder.block().mlp(normed, shards.get(shard).view(weights), y, hop > 0));
     }
 }

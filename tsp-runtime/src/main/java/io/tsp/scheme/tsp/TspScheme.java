@@ -60,7 +60,8 @@ public record TspScheme(int degree, int dp) implements Scheme {
         Sublayers(ForwardBuilder builder, Group group, List<TokenPlacement> placements) {
             this.builder = builder;
             long rows = builder.tokens().rows();
-            normed = builder.activation("normed", builder.dtype(), rows, builder.config().hidden());
+            normed = builder.activation(
+                    "normed", builder.dtype(), rows, builder.config().hidden());
             y = builder.activation("y", DType.F32, rows, builder.config().hidden());
             embedding = new TspEmbedding(builder, group, placements);
             attention = new TspAttention(builder, group, placements, normed, y);
