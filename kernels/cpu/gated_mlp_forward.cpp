@@ -226,7 +226,8 @@ struct Forward {
                 Vec lower = silu_product<T>(load(gate + j), load(up + j));
                 Vec upper = silu_product<T>(load(gate + j + WIDTH), load(up + j + WIDTH));
                 if constexpr (!std::is_same_v<T, Left<T>>) {
-                    round2_bf16(lower, upper);
+                    lower = round_bf16(lower);
+                    upper = round_bf16(upper);
                 }
                 store2(target + j, lower, upper);
             }

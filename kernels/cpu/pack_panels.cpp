@@ -6,7 +6,6 @@
  * differ only in how a row of the source becomes words.
  */
 #include <cinttypes>
-#include <utility>
 
 #include "kernel.h"
 #include "microkernel.h"
@@ -63,36 +62,6 @@ Plan make_plan(const tsp_pack_args &args) {
         capacity,
         plan.panels);
     return plan;
-}
-
-/* Lane i of the result comes from lane i of a where bit STEP of i is 0, and from lane i - STEP of b where it is 1. */
-template <int STEP, int... LANE>
-TSP_INLINE Vec merge_low(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
-    return __builtin_shufflevector(a, b, ((LANE & STEP) == 0 ? LANE : LANE - STEP + WIDTH)...);
-}
-
-/* Lane i of the result comes from lane i + STEP of a where bit STEP of i is 0, and from lane i of b where it is 1. */
-template <int STEP, int... LANE>
-TSP_INLINE Vec merge_high(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
-    return __builtin_shufflevector(a, b, ((LANE & STEP) == 0 ? LANE + STEP : LANE + WIDTH)...);
-}
-
-/* Transposes square by exchanging one bit of the row number with the same bit of the lane number, then the next bit. */
-template <int STEP = 1>
-TSP_INLINE void transpose(Vec (&square)[WIDTH]) {
-    if constexpr (STEP < WIDTH) {
-        constexpr auto lanes = std::make_integer_sequence<int, WIDTH>{};
-#pragma GCC unroll 16
-        for (int i = 0; i < WIDTH; ++i) {
-            if ((i & STEP) == 0) {
-                const Vec a = square[i];
-                const Vec b = square[i + STEP];
-                square[i] = merge_low<STEP>(a, b, lanes);
-                square[i + STEP] = merge_high<STEP>(a, b, lanes);
-            }
-        }
-        transpose<2 * STEP>(square);
-    }
 }
 
 /* WIDTH words of a panel of Panel from the elements of Source that they are made of. */

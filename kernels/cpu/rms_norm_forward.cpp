@@ -4,6 +4,7 @@
  */
 #include <cinttypes>
 #include <cmath>
+#include <utility>
 
 #include "kernel.h"
 #include "ops.h"
@@ -19,85 +20,131 @@ constexpr int64_t STREAM_BYTES = int64_t{32} << 20;
 
 constexpr uintptr_t LINE_BYTES = 64;
 
-/* Rounds to T. */
-template <class T>
-TSP_INLINE void round2(Vec &first, Vec &second) {
-    if constexpr (std::is_same_v<T, bf16>) {
-        round2_bf16(first, second);
-    }
+/* The lanes of a and then b whose number is even (ODD 0) or odd (ODD 1). */
+template <int ODD, int... LANE>
+TSP_INLINE Vec every_second(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
+    return __builtin_shufflevector(a, b, (2 * LANE + ODD)...);
 }
+
+/* 2 * WIDTH consecutive elements. In rows of bf16 (T) first takes the even ones and second the odd ones, which costs half
+ * as much as to keep their order, and the order is nobody's business here. */
+template <class T>
+struct Two {
+    Vec first;
+    Vec second;
+
+    template <class Element>
+    TSP_INLINE static Two load_from(const Element *source) {
+        if constexpr (std::is_same_v<Element, bf16>) {
+            const Vec words = load_pairs(source);
+            return {low(words), high(words)};
+        } else if constexpr (std::is_same_v<T, bf16>) {
+            constexpr auto lanes = std::make_integer_sequence<int, WIDTH>{};
+            const Vec a = load(source);
+            const Vec b = load(source + WIDTH);
+            return {every_second<0>(a, b, lanes), every_second<1>(a, b, lanes)};
+        } else {
+            return {load(source), load(source + WIDTH)};
+        }
+    }
+
+    TSP_INLINE void store_to(T *target) const {
+        if constexpr (std::is_same_v<T, bf16>) {
+            store(reinterpret_cast<float *>(target), join_nearest(first, second));
+        } else {
+            store2(target, first, second);
+        }
+    }
+
+    /* Past the caches; target is aligned. */
+    TSP_INLINE void stream_to(T *target) const {
+        if constexpr (std::is_same_v<T, bf16>) {
+            stream(reinterpret_cast<float *>(target), join_nearest(first, second));
+        } else {
+            stream(target, first);
+            stream(target + WIDTH, second);
+        }
+    }
+
+    /* The nearest values of T. */
+    TSP_INLINE Two rounded() const {
+        if constexpr (std::is_same_v<T, bf16>) {
+            const Vec words = join_nearest(first, second);
+            return {low(words), high(words)};
+        } else {
+            return *this;
+        }
+    }
+
+    TSP_INLINE Two operator+(const Two &other) const {
+        return {first + other.first, second + other.second};
+    }
+
+    TSP_INLINE Two operator*(const Two &other) const {
+        return {first * other.first, second * other.second};
+    }
+};
 
 /* One row; absent operands are NULL. */
 template <class T, class Delta>
 struct Row {
+    static constexpr int64_t STEP = 2 * WIDTH;
+
     const T *x;
     const Delta *delta;
     const T *weight;
     T *sum;
     T *out;
 
-    TSP_INLINE Vec input(int64_t i) const {
-        return delta == nullptr ? load(x + i) : load(x + i) + load(delta + i);
+    /* x' */
+    TSP_INLINE Two<T> input(int64_t i) const {
+        const auto value = Two<T>::load_from(x + i);
+        return delta == nullptr ? value : value + Two<T>::load_from(delta + i);
     }
 
-    /* Lanes from count on are zero. */
-    TSP_INLINE Vec input(int64_t i, int count) const {
-        const Vec value = load_partial(x + i, count);
-        return delta == nullptr ? value : value + load_partial(delta + i, count);
+    float input_at(int64_t i) const {
+        return delta == nullptr ? to_float(x[i]) : to_float(x[i]) + to_float(delta[i]);
     }
 
     /* The sum of squares of x', which sum receives; two chains of additions, since one would wait for itself. */
     float sum_of_squares(int64_t n) const {
-        Vec even = zero();
-        Vec odd = zero();
+        Two<T> squares{zero(), zero()};
         int64_t i = 0;
-        for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
-            Vec first = input(i);
-            Vec second = input(i + WIDTH);
+        for (; i + STEP <= n; i += STEP) {
+            Two<T> value = input(i);
             if (sum != nullptr) {
-                round2<T>(first, second);
-                store2(sum + i, first, second);
+                value = value.rounded();
+                value.store_to(sum + i);
             }
-            even = fma(first, first, even);
-            odd = fma(second, second, odd);
+            squares.first = fma(value.first, value.first, squares.first);
+            squares.second = fma(value.second, value.second, squares.second);
         }
-        for (; i < n; i += WIDTH) {
-            const int count = lanes_left(n - i);
-            Vec value = input(i, count);
-            Vec unused = zero();
+        float total = reduce_add(squares.first + squares.second);
+        for (; i < n; ++i) {
+            float value = input_at(i);
             if (sum != nullptr) {
-                round2<T>(value, unused);
-                store_partial(sum + i, value, count);
+                sum[i] = from_float<T>(value);
+                value = to_float(sum[i]);
             }
-            even = fma(value, value, even);
+            total += value * value;
         }
-        return reduce_add(even + odd);
+        return total;
     }
 
     /* out = x' times factor, rounded, times weight. */
     void scale(int64_t n, float factor, bool streamed) const {
         const Row source = sum == nullptr ? *this : Row{sum, nullptr, weight, nullptr, out};
-        const Vec factors = broadcast(factor);
+        const Two<T> factors{broadcast(factor), broadcast(factor)};
         int64_t i = 0;
-        for (; i + 2 * WIDTH <= n; i += 2 * WIDTH) {
-            Vec first = source.input(i) * factors;
-            Vec second = source.input(i + WIDTH) * factors;
-            round2<T>(first, second);
-            first = first * load(weight + i);
-            second = second * load(weight + i + WIDTH);
-            streamed ? stream2(out + i, first, second) : store2(out + i, first, second);
+        for (; i + STEP <= n; i += STEP) {
+            const Two<T> normalised = (source.input(i) * factors).rounded();
+            const Two<T> result = normalised * Two<T>::load_from(weight + i);
+            streamed ? result.stream_to(out + i) : result.store_to(out + i);
         }
-        for (; i < n; i += WIDTH) {
-            const int count = lanes_left(n - i);
-            Vec value = source.input(i, count) * factors;
-            Vec unused = zero();
-            round2<T>(value, unused);
-            store_partial(out + i, value * load_partial(weight + i, count), count);
+        for (; i < n; ++i) {
+            const float normalised = to_float(from_float<T>(source.input_at(i) * factor));
+            out[i] = from_float<T>(normalised * to_float(weight[i]));
         }
-    }
-
-    static int lanes_left(int64_t count) {
-        return static_cast<int>(count < WIDTH ? count : WIDTH);
     }
 };
 

@@ -4,18 +4,19 @@
  *
  *   zero, broadcast                      constants
  *   load, store                          WIDTH consecutive f32 or bf16, any alignment
- *   load_partial, store_partial          the first `count` of them, never touching what is behind; the rest is read as 0
+ *   load_partial, store_partial          the first `count` of them, touching nothing behind; the rest is read as zero
  *   store2                               2 * WIDTH bf16 from two vectors; subnormal results may become zero
- *   stream, stream2, stream_fence        store and store2 past the caches, to aligned memory; the fence ends a series
+ *   stream, stream_fence                 stores of f32 past the caches, to aligned memory; the fence ends a series
  *   narrow_pairs, narrow_normal_pairs    the words of 2 * WIDTH bf16 from two vectors, as store and as store2 round
- *   round_bf16, round2_bf16              the nearest bf16 value as a float; of two vectors, as store2 rounds
+ *   round_bf16                           the nearest bf16 value as a float
  *   fma, max, min, sqrt, select_range    per lane; fma rounds once where the instruction exists. max and min give the
  *                                        second operand when either is NaN
  *   reduce_add, reduce_max               over the lanes, halving the vector: the same order in every run
  *   exp2, exp2_coarse                    2^x within 2 units of the last place, and within 5e-6 for results that are
  *                                        about to be rounded to bf16; -inf gives 0, NaN gives NaN
  *   broadcast_pair, load_pairs           32-bit words of two bf16; low and high widen one of the two, join puts two
- *                                        together again, dot multiplies both (TSP_HAS_BF16_DOT)
+ *                                        together again, join_nearest after rounding them, dot multiplies both
+ *                                        (TSP_HAS_BF16_DOT)
  *   transpose                            a WIDTH x WIDTH square of 32-bit words
  *
  * bf16 conversion rounds to nearest even and keeps NaN a NaN, with equal bits at every level.
@@ -81,16 +82,6 @@ TSP_INLINE T from_float(float x) {
 #endif
 
 namespace tsp::TSP_ISA {
-
-template <class T>
-TSP_INLINE void stream2(T *target, Vec first, Vec second) {
-    if constexpr (std::is_same_v<T, bf16>) {
-        stream(reinterpret_cast<float *>(target), narrow_normal_pairs(first, second));
-    } else {
-        stream(target, first);
-        stream(target + WIDTH, second);
-    }
-}
 
 /* Makes this thread's streamed stores visible before its later ones. */
 TSP_INLINE void stream_fence() {

@@ -100,11 +100,6 @@ TSP_INLINE Vec narrow_normal_pairs(Vec first, Vec second) {
     return narrow_pairs(first, second);
 }
 
-TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
-    first = round_bf16(first);
-    second = round_bf16(second);
-}
-
 TSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
     return _mm256_fmadd_ps(a, b, c);
 }
@@ -199,6 +194,12 @@ TSP_INLINE void transpose(Vec (&x)[WIDTH]) {
         x[c] = _mm256_permute2f128_ps(quads[c], quads[c + 4], 0x20);
         x[c + 4] = _mm256_permute2f128_ps(quads[c], quads[c + 4], 0x31);
     }
+}
+
+/* join of the bf16 nearest to low and to high. */
+TSP_INLINE Vec join_nearest(Vec low, Vec high) {
+    const __m256i low_halves = _mm256_srli_epi32(round_upper(low), 16);
+    return _mm256_castsi256_ps(_mm256_blend_epi16(low_halves, round_upper(high), 0xaa));
 }
 
 } // namespace tsp::TSP_ISA

@@ -101,12 +101,6 @@ TSP_INLINE void stream(float *target, Vec x) {
     _mm512_stream_ps(target, x);
 }
 
-TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
-    const __m512i halves = _mm512_castps_si512(narrow_normal_pairs(first, second));
-    first = widen(_mm512_castsi512_si256(halves));
-    second = widen(_mm512_extracti64x4_epi64(halves, 1));
-}
-
 TSP_INLINE Vec round_bf16(Vec x) {
     return _mm512_castsi512_ps(_mm512_and_si512(round_upper(x), _mm512_set1_epi32(static_cast<int>(0xffff0000))));
 }
@@ -210,6 +204,19 @@ TSP_INLINE void transpose(Vec (&x)[WIDTH]) {
         x[c + 8] = _mm512_shuffle_f32x4(upper_even, lower_even, 0xdd);
         x[c + 12] = _mm512_shuffle_f32x4(upper_odd, lower_odd, 0xdd);
     }
+}
+
+/* join of the bf16 nearest to low and to high; rounds as store2. */
+TSP_INLINE Vec join_nearest(Vec low, Vec high) {
+#if defined(__AVX512BF16__)
+    alignas(64) static constexpr int16_t ALTERNATE[] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    const __m512i halves = _mm512_castps_si512(narrow_normal_pairs(low, high));
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(ALTERNATE), halves));
+#else
+    const __m512i low_halves = _mm512_srli_epi32(round_upper(low), 16);
+    return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaa, low_halves, round_upper(high)));
+#endif
 }
 
 #if defined(__AVX512BF16__)

@@ -97,11 +97,6 @@ TSP_INLINE Vec narrow_normal_pairs(Vec first, Vec second) {
     return narrow_pairs(first, second);
 }
 
-TSP_INLINE void round2_bf16(Vec &first, Vec &second) {
-    first = round_bf16(first);
-    second = round_bf16(second);
-}
-
 TSP_INLINE Vec fma(Vec a, Vec b, Vec c) {
     return a * b + c;
 }
@@ -189,6 +184,11 @@ TSP_INLINE void transpose(Vec (&x)[WIDTH]) {
     x[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
     x[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
     x[3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+/* join of the bf16 nearest to low and to high. */
+TSP_INLINE Vec join_nearest(Vec low, Vec high) {
+    return as<Vec>((round_upper(low) >> 16) | (round_upper(high) & 0xffff0000));
 }
 
 } // namespace tsp::TSP_ISA

@@ -63,7 +63,7 @@ inline bool same_bytes(const Buffer &a, const Buffer &b) {
     return a.bytes() == b.bytes() && std::memcmp(a.data(), b.data(), static_cast<size_t>(a.bytes())) == 0;
 }
 
-/* A tensor [rows, heads, x] or [rows, heads] whose rows and heads stand `padding` elements further apart than needed. */
+/* A tensor [rows, heads, x] or [rows, heads] whose heads and rows stand `padding` elements further apart than dense. */
 class TestTensor {
 public:
     TestTensor(std::initializer_list<int64_t> shape, tsp_dtype dtype, int64_t padding)

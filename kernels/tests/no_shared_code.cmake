@@ -1,6 +1,6 @@
 # Fails if an object of LEVEL defines code that the linker may share with another level (a weak function outside the
-# level's namespace): the copy kept could be one for a newer processor than the one it will run on. What clang calls when
-# an exception leaves a noexcept function does nothing but end the process.
+# level's namespace): the copy kept could be for a newer processor than the one it will run on. What clang calls when an
+# exception leaves a noexcept function does nothing but end the process.
 foreach(object IN LISTS OBJECTS)
     execute_process(
         COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)

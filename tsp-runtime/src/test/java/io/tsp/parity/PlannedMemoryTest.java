@@ -76,11 +76,9 @@ class PlannedMemoryTest {
                 return;
             }
             assertEquals(predicted.get(memoryClass), touched.get(memoryClass), what);
-            if (!run.scheme().name().equals("tsp")) {
-                assertTrue(
-                        planned - touched.get(memoryClass) < ALIGNMENT,
-                        () -> what + ": planned " + planned + " bytes, touched " + touched.get(memoryClass));
-            }
+            assertTrue(
+                    planned - touched.get(memoryClass) < ALIGNMENT,
+                    () -> what + ": planned " + planned + " bytes, touched " + touched.get(memoryClass));
         });
     }
 

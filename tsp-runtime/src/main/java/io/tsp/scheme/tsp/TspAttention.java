@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class TspAttention {
     private static final int WEIGHT_SLOTS = 3;
+    private static final int KV_SLOTS = 2;
 
     private final ForwardBuilder builder;
     private final ProgramBuilder program;
@@ -65,22 +66,42 @@ final class TspAttention {
         attended = builder.activation("attended", builder.dtype(), normed.dim(0), widestQueries());
     }
 
+    /** Each slot as large as what it will hold: shards of other ranks, and gathered keys and values. */
     private void allocateSlots() {
-        long rows = firstRows[group.size()];
-        long weights = shards.stream().mapToLong(AttentionShard::count).max().orElse(0);
-        long kvWidth = buckets.stream()
-                        .mapToLong(bucket -> bucket.kvOwned().count())
-                        .max()
-                        .orElse(0)
-                * 2
-                * builder.config().headDim();
-        for (int i = 0; i < Math.min(WEIGHT_SLOTS, group.size() - 1); i++) {
-            weightSlots.add(builder.arrival("attention weights " + i, weights));
+        long[] weights = new long[Math.min(WEIGHT_SLOTS, group.size() - 1)];
+        long[] keysAndValues = new long[KV_SLOTS];
+        for (int r = 0; r < group.size(); r++) {
+            if (r != self) {
+                int slot = arrival(r) % weights.length;
+                weights[slot] = Math.max(weights[slot], shards.get(r).count());
+            }
+            int slot = kvSlot(r);
+            keysAndValues[slot] = Math.max(keysAndValues[slot], firstRows[group.size()] * kvWidth(r));
         }
-        for (int i = 0; i < 2; i++) {
-            kvSlots.add(builder.arrival("gathered keys and values " + i, rows * kvWidth));
+        for (int i = 0; i < weights.length; i++) {
+            weightSlots.add(builder.arrival("attention weights " + i, weights[i]));
+        }
+        for (int i = 0; i < KV_SLOTS; i++) {
+            kvSlots.add(builder.arrival("gathered keys and values " + i, keysAndValues[i]));
             querySlots.add(builder.activation("queries " + i, builder.dtype(), normed.dim(0), widestQueries()));
         }
+    }
+
+    /** Place of another rank's bucket among those that arrive here. */
+    private int arrival(int r) {
+        return r < self ? r : r - 1;
+    }
+
+    /** Slots alternate over the buckets that own keys and values; one stays in use until its last query bucket. */
+    private int kvSlot(int r) {
+        long earlier = buckets.subList(0, r).stream()
+                .filter(bucket -> !bucket.kvOwned().isEmpty())
+                .count();
+        return (int) (earlier % KV_SLOTS);
+    }
+
+    private long kvWidth(int r) {
+        return 2 * buckets.get(r).kvOwned().count() * builder.config().headDim();
     }
 
     private long widestQueries() {
@@ -125,10 +146,7 @@ final class TspAttention {
             if (r == self) {
                 return own;
             }
-            int arrival = r < self ? r : r - 1;
-            return weightSlots
-                    .get(arrival % weightSlots.size())
-                    .rows(0, shards.get(r).count());
+            return weightSlots.get(arrival(r) % weightSlots.size()).rows(0, shards.get(r).count());
         }
 
         /** The weights of bucket r come from their owner. */
@@ -156,16 +174,9 @@ final class TspAttention {
             keysAndValues[r] = latest;
         }
 
-        /** Slots alternate over the buckets that own keys and values; one stays in use until its last query bucket. */
         private Tensor gathered(int r) {
-            long earlier = buckets.subList(0, r).stream()
-                    .filter(bucket -> !bucket.kvOwned().isEmpty())
-                    .count();
             long rows = firstRows[group.size()];
-            long width = buckets.get(r).kvOwned().count() * 2 * builder.config().headDim();
-            return kvSlots.get((int) (earlier % kvSlots.size()))
-                    .rows(0, rows * width)
-                    .reshape(rows, width);
+            return kvSlots.get(kvSlot(r)).rows(0, rows * kvWidth(r)).reshape(rows, kvWidth(r));
         }
 
         private List<Tensor> parts(Tensor gathered) {

@@ -34,10 +34,20 @@ final class WeightRing {
         this.group = group;
         this.self = group.indexOf(program.rank());
         this.counts = List.copyOf(counts);
-        long largest = counts.stream().mapToLong(Long::longValue).max().orElse(0);
-        for (int i = 0; i < Math.min(2, group.size() - 1); i++) {
-            slots.add(builder.arrival(name + " " + i, largest));
+        int hops = group.size() - 1;
+        long[] largest = new long[Math.min(2, hops)];
+        for (int hop = 0; hop < hops; hop++) {
+            int slot = hop % largest.length;
+            largest[slot] = Math.max(largest[slot], counts.get(shard(hop + 1)));
         }
+        for (int i = 0; i < largest.length; i++) {
+            slots.add(builder.arrival(name + " " + i, largest[i]));
+        }
+    }
+
+    /** The shard that this rank holds after some hops. */
+    private int shard(int hop) {
+        return Math.floorMod(self - hop, group.size());
     }
 
     /** Sends this rank's shard on its way and does the work with each shard that comes by. */
@@ -45,12 +55,11 @@ final class WeightRing {
         int size = group.size();
         Tensor inHand = own;
         for (int hop = 0; hop < size; hop++) {
-            int shard = Math.floorMod(self - hop, size);
+            int shard = shard(hop);
             program.label(label + " " + shard);
             Tensor next = inHand;
             if (hop < size - 1) {
-                int arriving = Math.floorMod(shard - 1, size);
-                next = slots.get(hop % slots.size()).rows(0, counts.get(arriving));
+                next = slots.get(hop % slots.size()).rows(0, counts.get(shard(hop + 1)));
                 program.communicate(
                         Lane.WEIGHTS,
                         new SendReceive(
