@@ -15,6 +15,7 @@
  *  - Results are deterministic: bit for bit equal from run to run and for every number of threads.
  *  - A tensor with a zero in its shape is legal everywhere and makes the call do nothing (or write only what is left).
  *  - Every tensor's last dimension has stride 1. Rows need no alignment beyond that of one element.
+ *  - workspace_bytes answers 0 for arguments that run would refuse; the refusal with its message is run's.
  *  - args->struct_size is sizeof of the caller's struct; the fields it does not cover are zero, and zero means default.
  *
  * Letters in shapes: T token rows, h hidden size, H query heads, K key/value heads, d head dimension, f intermediate
@@ -97,6 +98,8 @@ typedef struct tsp_chunk {
  * lse f32 [rows, H], natural logarithm, or data == NULL. kv_start i32 [rows], or data == NULL.
  * k_chunks are in ascending order of start and do not overlap. Products accumulate in fp32; P is rounded to the dtype
  * of V before PV. Rows outside the chunks are neither read nor written.
+ * scale is finite and positive. Query chunks of a batch do not share rows; key chunks may (batch_rows 0). With bf16
+ * inputs exponentials are as exact as bf16 needs, so lse is good to about 5e-6, not to the last bit of fp32.
  * 4 H d FLOPs for each visible pair. */
 typedef struct tsp_attention_args {
     uint32_t struct_size;
