@@ -146,7 +146,9 @@ final class TspAttention {
             if (r == self) {
                 return own;
             }
-            return weightSlots.get(arrival(r) % weightSlots.size()).rows(0, shards.get(r).count());
+            return weightSlots
+                    .get(arrival(r) % weightSlots.size())
+                    .rows(0, shards.get(r).count());
         }
 
         /** The weights of bucket r come from their owner. */
