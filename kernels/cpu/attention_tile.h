@@ -8,12 +8,12 @@
  */
 #pragma once
 
+#include "attention_check.h"
 #include "key_ranges.h"
 #include "microkernel.h"
 
 namespace tsp::TSP_ISA {
 
-constexpr int MAX_HEAD_DIM = 256;
 constexpr int QUERY_ROWS = 96;
 constexpr int GROUPS = QUERY_ROWS / TILE_ROWS;
 static_assert(QUERY_ROWS % TILE_ROWS == 0);

@@ -1,0 +1,17 @@
+/* The checks of attention's arguments. Compiled once, for the oldest processor. */
+#pragma once
+
+#include "tsp_kernels.h"
+
+namespace tsp {
+
+constexpr int MAX_HEAD_DIM = 256;
+
+/* Fails with TSP_INVALID_ARGUMENT unless shapes, chunks and numbers are what tsp_kernels.h wants; data is not looked
+ * at. */
+void check_attention(const tsp_attention_args &args);
+
+/* That there is data where a run reads or writes it. */
+void check_attention_data(const tsp_attention_args &args);
+
+} // namespace tsp
