@@ -34,7 +34,8 @@ class ReadingOrderTest {
     @Test
     void theGuideHasTwelveStops() throws IOException {
         try (Stream<String> lines = Files.lines(GUIDE)) {
-            assertEquals(12, lines.filter(line -> line.matches("\\| \\d+ \\|.*")).count());
+            assertEquals(
+                    12, lines.filter(line -> line.matches("\\| \\d+ \\|.*")).count());
         }
     }
 }
