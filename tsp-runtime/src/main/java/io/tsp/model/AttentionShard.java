@@ -9,8 +9,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The attention weights of some heads, packed into one buffer that travels in one message: [WQ | WK | WV | WO] and the
- * biases of q, k and v, each part on a 128-byte boundary.
+ * The attention weights of some heads, packed into one buffer that travels in one message: what belongs to the
+ * queries, [WQ | WO | q's bias], then to keys and values, [WK | WV | their biases], each part on a 128-byte boundary.
  *
  * @param heads query heads of the shard
  * @param kvHeads key/value heads whose projections are in the shard
@@ -44,22 +44,29 @@ public record AttentionShard(ModelConfig config, DType dtype, Range heads, Range
 
     /** Elements of the packed buffer. */
     public long count() {
-        long count = align(qRows() * config.hidden());
-        count = align(count + kvRows() * config.hidden());
-        count += config.hidden() * qRows();
-        if (config.qkvBias()) {
-            count = align(count) + align(qRows()) + kvRows();
+        long end = 0;
+        for (long count : counts()) {
+            end = count == 0 ? end : align(end) + count;
         }
-        return count;
+        return end;
+    }
+
+    /** Of each part, in the order of the buffer. */
+    private long[] counts() {
+        long qBias = config.qkvBias() ? qRows() : 0;
+        long kvBias = config.qkvBias() ? kvRows() : 0;
+        return new long[] {
+            qRows() * config.hidden(), config.hidden() * qRows(), qBias, kvRows() * config.hidden(), kvBias
+        };
     }
 
     /** The matrices inside a packed buffer of at least {@link #count} elements. */
     public Weights view(Tensor packed) {
         Cursor cursor = new Cursor(packed);
         Tensor q = cursor.next(qRows(), config.hidden());
-        Tensor kv = cursor.next(kvRows(), config.hidden());
         Tensor out = cursor.next(config.hidden(), qRows());
         Tensor qBias = config.qkvBias() ? cursor.next(qRows()) : null;
+        Tensor kv = cursor.next(kvRows(), config.hidden());
         Tensor kvBias = config.qkvBias() ? cursor.next(kvRows()) : null;
         return new Weights(q, kv, out, qBias, kvBias);
     }
@@ -112,9 +119,9 @@ public record AttentionShard(ModelConfig config, DType dtype, Range heads, Range
 
         Tensor next(long... dims) {
             long count = Shape.of(dims).count();
-            Tensor part = packed.rows(at, count).reshape(dims);
-            at += align(count);
-            return part;
+            long from = count == 0 ? at : align(at);
+            at = from + count;
+            return packed.rows(from, count).reshape(dims);
         }
     }
 }
