@@ -10,8 +10,8 @@
  *       y[:, 64 columns] (+)= hidden down
  *
  * A panel is cut along its depth into slices that fit the second-level cache, and each slice meets all rows of the block
- * before the next is read. A sum runs over its depth in ascending order whatever the blocks, so neither the number of
- * threads nor the number of rows changes a bit of it.
+ * before the next is read. Sums of slices are added up in ascending order: short sums lose less to rounding than one long
+ * one, and neither the number of threads nor the number of rows changes a bit.
  */
 #include <cinttypes>
 
@@ -129,13 +129,12 @@ void multiply_panel(
                 for (int64_t column = 0; column < PANEL; column += TILE_COLUMNS) {
                     float *target = sums + row * PANEL + column;
                     Vec tile[tile_rows][TILE_VECS];
-                    if (first == 0) {
-                        clear(tile);
-                    } else {
-                        load_tile(tile, target, PANEL);
-                    }
+                    clear(tile);
                     multiply(
                         tile, a + row * a_stride + first, a_stride, panel + first * PANEL + column * WORD<T>, slice);
+                    if (first > 0) {
+                        add_tile(tile, target, PANEL);
+                    }
                     store_tile(tile, target, PANEL);
                 }
                 if (slice == left) {

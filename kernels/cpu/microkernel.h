@@ -51,6 +51,17 @@ TSP_INLINE void load_tile(Vec (&sum)[ROWS][VECS], const float *source, int64_t s
 }
 
 template <int ROWS, int VECS>
+TSP_INLINE void add_tile(Vec (&sum)[ROWS][VECS], const float *source, int64_t stride) {
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; ++i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < VECS; ++j) {
+            sum[i][j] = sum[i][j] + load(source + i * stride + j * WIDTH);
+        }
+    }
+}
+
+template <int ROWS, int VECS>
 TSP_INLINE void store_tile(const Vec (&sum)[ROWS][VECS], float *target, int64_t stride) {
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; ++i) {
