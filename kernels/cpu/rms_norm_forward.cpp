@@ -95,6 +95,20 @@ struct Row {
     const T *weight;
     T *sum;
     T *out;
+    const T *next_x;         /* of the row after this one, or NULL */
+    const Delta *next_delta; /* likewise */
+
+    /* Asks for what the next row reads at i while this one is written, so that memory is read and written at once. */
+    TSP_INLINE void fetch_next(int64_t i) const {
+        for (int64_t byte = 0; byte < STEP * static_cast<int64_t>(sizeof(T)); byte += LINE_BYTES) {
+            __builtin_prefetch(reinterpret_cast<const char *>(next_x + i) + byte, 0, 2);
+        }
+        if (delta != nullptr) {
+            for (int64_t byte = 0; byte < STEP * static_cast<int64_t>(sizeof(Delta)); byte += LINE_BYTES) {
+                __builtin_prefetch(reinterpret_cast<const char *>(next_delta + i) + byte, 0, 2);
+            }
+        }
+    }
 
     /* x' */
     TSP_INLINE Two<T> input(int64_t i) const {
@@ -107,14 +121,14 @@ struct Row {
     }
 
     /* The sum of squares of x', which sum receives; two chains of additions, since one would wait for itself. */
-    float sum_of_squares(int64_t n) const {
+    float sum_of_squares(int64_t n, bool sum_streamed) const {
         Two<T> squares{zero(), zero()};
         int64_t i = 0;
         for (; i + STEP <= n; i += STEP) {
             Two<T> value = input(i);
             if (sum != nullptr) {
                 value = value.rounded();
-                value.store_to(sum + i);
+                sum_streamed ? value.stream_to(sum + i) : value.store_to(sum + i);
             }
             squares.first = fma(value.first, value.first, squares.first);
             squares.second = fma(value.second, value.second, squares.second);
@@ -131,18 +145,30 @@ struct Row {
         return total;
     }
 
-    /* out = x' times factor, rounded, times weight. */
-    void scale(int64_t n, float factor, bool streamed) const {
-        const Row source = sum == nullptr ? *this : Row{sum, nullptr, weight, nullptr, out};
+    /* out = x' times factor, rounded, times weight. A sum that was streamed is made again instead of fetched again. */
+    void scale(int64_t n, float factor, bool streamed, bool sum_streamed) const {
+        const Row source =
+            sum == nullptr || sum_streamed ? *this : Row{sum, nullptr, weight, nullptr, out, nullptr, nullptr};
         const Two<T> factors{broadcast(factor), broadcast(factor)};
         int64_t i = 0;
         for (; i + STEP <= n; i += STEP) {
-            const Two<T> normalised = (source.input(i) * factors).rounded();
+            if (next_x != nullptr) {
+                fetch_next(i);
+            }
+            Two<T> value = source.input(i);
+            if (sum_streamed) {
+                value = value.rounded();
+            }
+            const Two<T> normalised = (value * factors).rounded();
             const Two<T> result = normalised * Two<T>::load_from(weight + i);
             streamed ? result.stream_to(out + i) : result.store_to(out + i);
         }
         for (; i < n; ++i) {
-            const float normalised = to_float(from_float<T>(source.input_at(i) * factor));
+            float value = source.input_at(i);
+            if (sum_streamed) {
+                value = to_float(from_float<T>(value));
+            }
+            const float normalised = to_float(from_float<T>(value * factor));
             out[i] = from_float<T>(normalised * to_float(weight[i]));
         }
     }
@@ -162,6 +188,10 @@ T *row_of(const tsp_tensor &tensor, int64_t index) {
     return tensor.data == nullptr ? nullptr : static_cast<T *>(tensor.data) + row_offset(tensor, index);
 }
 
+bool is_line(const void *data) {
+    return reinterpret_cast<uintptr_t>(data) % LINE_BYTES == 0;
+}
+
 template <class T, class Delta>
 void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
     const int64_t n = args.x.shape[args.x.rank - 1];
@@ -174,11 +204,14 @@ void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
                 row_of<Delta>(args.delta, i),
                 static_cast<const T *>(args.weight.data),
                 row_of<T>(args.sum, i),
-                args.weight.data == nullptr ? nullptr : row_of<T>(args.out, i)};
-            const float squares = row.sum_of_squares(n);
+                args.weight.data == nullptr ? nullptr : row_of<T>(args.out, i),
+                large && i + 1 < end ? row_of<T>(args.x, i + 1) : nullptr,
+                large && i + 1 < end ? row_of<Delta>(args.delta, i + 1) : nullptr};
+            const bool sum_streamed = large && row.sum != nullptr && row.sum != row.x && is_line(row.sum);
+            const float squares = row.sum_of_squares(n, sum_streamed);
             if (row.out != nullptr) {
-                const bool streamed = large && reinterpret_cast<uintptr_t>(row.out) % LINE_BYTES == 0;
-                row.scale(n, 1.0f / std::sqrt(squares / static_cast<float>(n) + args.epsilon), streamed);
+                const float factor = 1.0f / std::sqrt(squares / static_cast<float>(n) + args.epsilon);
+                row.scale(n, factor, large && is_line(row.out), sum_streamed);
             }
         }
         stream_fence();
