@@ -8,6 +8,11 @@
 namespace tsp {
 namespace {
 
+struct NamedTensor {
+    const tsp_tensor &tensor;
+    const char *name;
+};
+
 /* name: of the table that the chunk is entry c of. */
 void check_chunk(const tsp_chunk &chunk, const char *name, int32_t c, int64_t batch, int64_t rows) {
     const int64_t free_rows = rows - chunk.count;
@@ -32,6 +37,17 @@ void check_chunk(const tsp_chunk &chunk, const char *name, int32_t c, int64_t ba
         chunk.start);
 }
 
+/* The sequences of a batch do not share the rows of a chunk that is written. */
+void require_own_rows(const tsp_chunk &chunk, const char *name, int32_t c, int64_t batch) {
+    require(
+        batch <= 1 || chunk.batch_rows >= chunk.count,
+        "%s[%d]: batch_rows is %" PRId64 ", so that sequences of %" PRId64 " would write the same rows",
+        name,
+        c,
+        chunk.batch_rows,
+        chunk.count);
+}
+
 enum class Chunks { QUERIES, KEYS };
 
 void check_chunks(Chunks kind, const tsp_chunk *chunks, int32_t chunk_count, int64_t batch, int64_t rows) {
@@ -46,13 +62,9 @@ void check_chunks(Chunks kind, const tsp_chunk *chunks, int32_t chunk_count, int
             continue;
         }
         check_chunk(chunk, name, c, batch, rows);
-        require(
-            kind == Chunks::KEYS || batch <= 1 || chunk.batch_rows >= chunk.count,
-            "%s[%d]: batch_rows is %" PRId64 ", so that sequences of %" PRId64 " would write the same rows",
-            name,
-            c,
-            chunk.batch_rows,
-            chunk.count);
+        if (kind == Chunks::QUERIES) {
+            require_own_rows(chunk, name, c, batch);
+        }
         require(
             kind == Chunks::QUERIES || chunk.start >= end,
             "%s[%d]: start is %" PRId64 ", but the chunks before it reach to %" PRId64,
@@ -114,6 +126,34 @@ void check_attention_data(const tsp_attention_args &args) {
     if (args.kv_start.data != nullptr) {
         require_data(args.kv_start, "kv_start");
     }
+}
+
+void check_attention_backward(const tsp_attention_backward_args &args) {
+    const tsp_attention_args &forward = args.forward;
+    check_attention(forward);
+    require_tensor(forward.lse, "lse", 2, {TSP_F32});
+    require_shape(forward.lse, "lse", {forward.q.shape[0], forward.q.shape[1]});
+    for (const auto &[tensor, name] : {NamedTensor{args.dout, "dout"}, NamedTensor{args.dq, "dq"}}) {
+        require_tensor(tensor, name, 3, {forward.q.dtype});
+        require_shape(tensor, name, {forward.q.shape[0], forward.q.shape[1], forward.q.shape[2]});
+    }
+    for (const auto &[tensor, name] : {NamedTensor{args.dk, "dk"}, NamedTensor{args.dv, "dv"}}) {
+        require_tensor(tensor, name, 3, {TSP_F32});
+        require_shape(tensor, name, {forward.k.shape[0], forward.k.shape[1], forward.k.shape[2]});
+    }
+    require((args.flags & ~TSP_ACCUMULATE) == 0, "flags is 0x%x, only TSP_ACCUMULATE is known", args.flags);
+    for (int32_t c = 0; c < forward.k_chunk_count; ++c) {
+        require_own_rows(forward.k_chunks[c], "k_chunks", c, forward.batch);
+    }
+}
+
+void check_attention_backward_data(const tsp_attention_backward_args &args) {
+    check_attention_data(args.forward);
+    require_data(args.forward.lse, "lse");
+    require_data(args.dout, "dout");
+    require_data(args.dq, "dq");
+    require_data(args.dk, "dk");
+    require_data(args.dv, "dv");
 }
 
 } // namespace tsp

@@ -14,4 +14,8 @@ void check_attention(const tsp_attention_args &args);
 /* That there is data where a run reads or writes it. */
 void check_attention_data(const tsp_attention_args &args);
 
+/* The same two for backward. */
+void check_attention_backward(const tsp_attention_backward_args &args);
+void check_attention_backward_data(const tsp_attention_backward_args &args);
+
 } // namespace tsp

@@ -12,14 +12,7 @@
 namespace tsp::TSP_ISA {
 namespace {
 
-constexpr float LOG2_E = 1.44269504f;
 constexpr float LN_2 = 0.693147181f;
-
-/* Element (row, head, 0). */
-template <class T>
-T *element(const tsp_tensor &tensor, int64_t row, int64_t head) {
-    return static_cast<T *>(tensor.data) + row * tensor.strides[0] + head * tensor.strides[1];
-}
 
 template <class T>
 class AttentionForward {

@@ -1,9 +1,18 @@
-/* Keys and values of one key/value head, packed into panels for microkernel.h: 64 keys at a time. */
+/* Attention's tensors, and keys and values of one key/value head in panels for microkernel.h: 64 keys at a time. */
 #pragma once
 
 #include "microkernel.h"
+#include "tsp_kernels.h"
 
 namespace tsp::TSP_ISA {
+
+constexpr float LOG2_E = 1.44269504f;
+
+/* Element (row, head, 0). */
+template <class T>
+T *element(const tsp_tensor &tensor, int64_t row, int64_t head) {
+    return static_cast<T *>(tensor.data) + row * tensor.strides[0] + head * tensor.strides[1];
+}
 
 /* WIDTH values of a row from column on; zero behind its end and where there is no row. */
 template <class T>

@@ -72,9 +72,11 @@ TSP_INLINE void store_tile(const Vec (&sum)[ROWS][VECS], float *target, int64_t 
     }
 }
 
-/* sum += A B over depth values of k. a: row 0, rows a_stride elements apart. b: the tile's first column in a panel. */
+/* sum += A B over depth values of k. a: row 0, rows a_stride elements apart. b: the tile's first column in a panel. With
+ * a_step A is stored by columns: element k of a row, or the pair that starts with it, is a_step * k elements behind a. */
 template <int ROWS, int VECS>
-TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const float *a, int64_t a_stride, const float *b, int64_t depth) {
+TSP_INLINE void multiply(
+    Vec (&sum)[ROWS][VECS], const float *a, int64_t a_stride, const float *b, int64_t depth, int64_t a_step = 1) {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < depth; ++k) {
         Vec columns[VECS];
@@ -84,7 +86,7 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const float *a, int64_t a_strid
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i) {
-            const Vec x = broadcast(a[i * a_stride + k]);
+            const Vec x = broadcast(a[i * a_stride + k * a_step]);
 #pragma GCC unroll 8
             for (int j = 0; j < VECS; ++j) {
                 sum[i][j] = fma(x, columns[j], sum[i][j]);
@@ -96,7 +98,8 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const float *a, int64_t a_strid
 /* As above for panels of bf16; depth is even. */
 #if defined(TSP_HAS_BF16_DOT)
 template <int ROWS, int VECS>
-TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride, const bf16 *b, int64_t depth) {
+TSP_INLINE void multiply(
+    Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride, const bf16 *b, int64_t depth, int64_t a_step = 1) {
 #pragma GCC unroll 4
     for (int64_t k = 0; k < depth; k += 2) {
         Vec columns[VECS];
@@ -106,7 +109,7 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i) {
-            const Vec x = broadcast_pair(a + i * a_stride + k);
+            const Vec x = broadcast_pair(a + i * a_stride + k * a_step);
 #pragma GCC unroll 8
             for (int j = 0; j < VECS; ++j) {
                 sum[i][j] = dot(sum[i][j], x, columns[j]);
@@ -116,7 +119,8 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const bf16 *a, int64_t a_stride
 }
 #else
 template <int ROWS, int VECS, class A>
-TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const A *a, int64_t a_stride, const bf16 *b, int64_t depth) {
+TSP_INLINE void multiply(
+    Vec (&sum)[ROWS][VECS], const A *a, int64_t a_stride, const bf16 *b, int64_t depth, int64_t a_step = 1) {
     for (int64_t k = 0; k < depth; k += 2) {
         Vec columns[VECS];
 #pragma GCC unroll 8
@@ -125,7 +129,7 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const A *a, int64_t a_stride, c
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i) {
-            const Vec x = broadcast(to_float(a[i * a_stride + k]));
+            const Vec x = broadcast(to_float(a[i * a_stride + k * a_step]));
 #pragma GCC unroll 8
             for (int j = 0; j < VECS; ++j) {
                 sum[i][j] = fma(x, columns[j], sum[i][j]);
@@ -139,7 +143,7 @@ TSP_INLINE void multiply(Vec (&sum)[ROWS][VECS], const A *a, int64_t a_stride, c
         }
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i) {
-            const Vec x = broadcast(to_float(a[i * a_stride + k + 1]));
+            const Vec x = broadcast(to_float(a[i * a_stride + (k + 1) * a_step]));
 #pragma GCC unroll 8
             for (int j = 0; j < VECS; ++j) {
                 sum[i][j] = fma(x, columns[j], sum[i][j]);

@@ -4,10 +4,10 @@
  */
 #include <cinttypes>
 #include <cmath>
-#include <utility>
 
 #include "kernel.h"
 #include "ops.h"
+#include "rows.h"
 
 namespace tsp::TSP_ISA {
 namespace {
@@ -15,80 +15,11 @@ namespace {
 /* Elements that are worth a thread. */
 constexpr int64_t GRAIN = int64_t{1} << 14;
 
-/* Outputs beyond this do not stay in the last-level cache anyway, so they are written past it. */
-constexpr int64_t STREAM_BYTES = int64_t{32} << 20;
-
-constexpr uintptr_t LINE_BYTES = 64;
-
-/* The lanes of a and then b whose number is even (ODD 0) or odd (ODD 1). */
-template <int ODD, int... LANE>
-TSP_INLINE Vec every_second(Vec a, Vec b, std::integer_sequence<int, LANE...>) {
-    return __builtin_shufflevector(a, b, (2 * LANE + ODD)...);
-}
-
-/* 2 * WIDTH consecutive elements. In rows of bf16 (T) first takes the even ones and second the odd ones, which costs half
- * as much as to keep their order, and the order is nobody's business here. */
-template <class T>
-struct Two {
-    Vec first;
-    Vec second;
-
-    template <class Element>
-    TSP_INLINE static Two load_from(const Element *source) {
-        if constexpr (std::is_same_v<Element, bf16>) {
-            const Vec words = load_pairs(source);
-            return {low(words), high(words)};
-        } else if constexpr (std::is_same_v<T, bf16>) {
-            constexpr auto lanes = std::make_integer_sequence<int, WIDTH>{};
-            const Vec a = load(source);
-            const Vec b = load(source + WIDTH);
-            return {every_second<0>(a, b, lanes), every_second<1>(a, b, lanes)};
-        } else {
-            return {load(source), load(source + WIDTH)};
-        }
-    }
-
-    TSP_INLINE void store_to(T *target) const {
-        if constexpr (std::is_same_v<T, bf16>) {
-            store(reinterpret_cast<float *>(target), join_nearest(first, second));
-        } else {
-            store2(target, first, second);
-        }
-    }
-
-    /* Past the caches; target is aligned. */
-    TSP_INLINE void stream_to(T *target) const {
-        if constexpr (std::is_same_v<T, bf16>) {
-            stream(reinterpret_cast<float *>(target), join_nearest(first, second));
-        } else {
-            stream(target, first);
-            stream(target + WIDTH, second);
-        }
-    }
-
-    /* The nearest values of T. */
-    TSP_INLINE Two rounded() const {
-        if constexpr (std::is_same_v<T, bf16>) {
-            const Vec words = join_nearest(first, second);
-            return {low(words), high(words)};
-        } else {
-            return *this;
-        }
-    }
-
-    TSP_INLINE Two operator+(const Two &other) const {
-        return {first + other.first, second + other.second};
-    }
-
-    TSP_INLINE Two operator*(const Two &other) const {
-        return {first * other.first, second * other.second};
-    }
-};
-
 /* One row; absent operands are NULL. */
 template <class T, class Delta>
 struct Row {
     static constexpr int64_t STEP = 2 * WIDTH;
+    using Elements = Two<std::is_same_v<T, bf16>>;
 
     const T *x;
     const Delta *delta;
@@ -100,20 +31,16 @@ struct Row {
 
     /* Asks for what the next row reads at i while this one is written, so that memory is read and written at once. */
     TSP_INLINE void fetch_next(int64_t i) const {
-        for (int64_t byte = 0; byte < STEP * static_cast<int64_t>(sizeof(T)); byte += LINE_BYTES) {
-            __builtin_prefetch(reinterpret_cast<const char *>(next_x + i) + byte, 0, 2);
-        }
+        fetch(next_x + i, STEP * sizeof(T));
         if (delta != nullptr) {
-            for (int64_t byte = 0; byte < STEP * static_cast<int64_t>(sizeof(Delta)); byte += LINE_BYTES) {
-                __builtin_prefetch(reinterpret_cast<const char *>(next_delta + i) + byte, 0, 2);
-            }
+            fetch(next_delta + i, STEP * sizeof(Delta));
         }
     }
 
     /* x' */
-    TSP_INLINE Two<T> input(int64_t i) const {
-        const auto value = Two<T>::load_from(x + i);
-        return delta == nullptr ? value : value + Two<T>::load_from(delta + i);
+    TSP_INLINE Elements input(int64_t i) const {
+        const auto value = Elements::load_from(x + i);
+        return delta == nullptr ? value : value + Elements::load_from(delta + i);
     }
 
     float input_at(int64_t i) const {
@@ -122,12 +49,12 @@ struct Row {
 
     /* The sum of squares of x', which sum receives; two chains of additions, since one would wait for itself. */
     float sum_of_squares(int64_t n, bool sum_streamed) const {
-        Two<T> squares{zero(), zero()};
+        auto squares = Elements::of(0.0f);
         int64_t i = 0;
         for (; i + STEP <= n; i += STEP) {
-            Two<T> value = input(i);
+            Elements value = input(i);
             if (sum != nullptr) {
-                value = value.rounded();
+                value = nearest<T>(value);
                 sum_streamed ? value.stream_to(sum + i) : value.store_to(sum + i);
             }
             squares.first = fma(value.first, value.first, squares.first);
@@ -149,18 +76,18 @@ struct Row {
     void scale(int64_t n, float factor, bool streamed, bool sum_streamed) const {
         const Row source =
             sum == nullptr || sum_streamed ? *this : Row{sum, nullptr, weight, nullptr, out, nullptr, nullptr};
-        const Two<T> factors{broadcast(factor), broadcast(factor)};
+        const auto factors = Elements::of(factor);
         int64_t i = 0;
         for (; i + STEP <= n; i += STEP) {
             if (next_x != nullptr) {
                 fetch_next(i);
             }
-            Two<T> value = source.input(i);
+            Elements value = source.input(i);
             if (sum_streamed) {
-                value = value.rounded();
+                value = nearest<T>(value);
             }
-            const Two<T> normalised = (value * factors).rounded();
-            const Two<T> result = normalised * Two<T>::load_from(weight + i);
+            const Elements normalised = nearest<T>(value * factors);
+            const Elements result = normalised * Elements::load_from(weight + i);
             streamed ? result.stream_to(out + i) : result.store_to(out + i);
         }
         for (; i < n; ++i) {
@@ -174,24 +101,6 @@ struct Row {
     }
 };
 
-/* Where row number index, in the order of the leading dimensions, starts. */
-int64_t row_offset(const tsp_tensor &tensor, int64_t index) {
-    if (tensor.rank == 2) {
-        return index * tensor.strides[0];
-    }
-    const int64_t heads = tensor.shape[1];
-    return index / heads * tensor.strides[0] + index % heads * tensor.strides[1];
-}
-
-template <class T>
-T *row_of(const tsp_tensor &tensor, int64_t index) {
-    return tensor.data == nullptr ? nullptr : static_cast<T *>(tensor.data) + row_offset(tensor, index);
-}
-
-bool is_line(const void *data) {
-    return reinterpret_cast<uintptr_t>(data) % LINE_BYTES == 0;
-}
-
 template <class T, class Delta>
 void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
     const int64_t n = args.x.shape[args.x.rank - 1];
@@ -199,14 +108,16 @@ void norm_rows(const tsp_rms_norm_args &args, int32_t threads) {
     const bool large = rows * n * static_cast<int64_t>(sizeof(T)) >= STREAM_BYTES;
     parallel_for(threads, rows, 1 + GRAIN / (n + 1), [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
+            const Place place = place_of(args.x, i);
+            const Place next = place_of(args.x, i + 1);
             const Row<T, Delta> row{
-                row_of<T>(args.x, i),
-                row_of<Delta>(args.delta, i),
+                row_of<T>(args.x, place),
+                row_of<Delta>(args.delta, place),
                 static_cast<const T *>(args.weight.data),
-                row_of<T>(args.sum, i),
-                args.weight.data == nullptr ? nullptr : row_of<T>(args.out, i),
-                large && i + 1 < end ? row_of<T>(args.x, i + 1) : nullptr,
-                large && i + 1 < end ? row_of<Delta>(args.delta, i + 1) : nullptr};
+                row_of<T>(args.sum, place),
+                args.weight.data == nullptr ? nullptr : row_of<T>(args.out, place),
+                large && i + 1 < end ? row_of<T>(args.x, next) : nullptr,
+                large && i + 1 < end ? row_of<Delta>(args.delta, next) : nullptr};
             const bool sum_streamed = large && row.sum != nullptr && row.sum != row.x && is_line(row.sum);
             const float squares = row.sum_of_squares(n, sum_streamed);
             if (row.out != nullptr) {

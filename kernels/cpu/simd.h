@@ -11,12 +11,14 @@
  *   round_bf16                           the nearest bf16 value as a float
  *   fma, max, min, sqrt, select_range    per lane; fma rounds once where the instruction exists. max and min give the
  *                                        second operand when either is NaN
+ *   keep_between                         lanes of a vector, zero where a value is outside of that lane's bounds
  *   reduce_add, reduce_max               over the lanes, halving the vector: the same order in every run
  *   exp2, exp2_coarse                    2^x within 2 units of the last place, and within 5e-6 for results that are
  *                                        about to be rounded to bf16; -inf gives 0, NaN gives NaN
  *   broadcast_pair, load_pairs           32-bit words of two bf16; low and high widen one of the two, join puts two
  *                                        together again, join_nearest after rounding them, dot multiplies both
  *                                        (TSP_HAS_BF16_DOT)
+ *   low_halves, high_halves              the same half of each word of two vectors, as the words of one
  *   transpose                            a WIDTH x WIDTH square of 32-bit words
  *
  * bf16 conversion rounds to nearest even and keeps NaN a NaN, with equal bits at every level.

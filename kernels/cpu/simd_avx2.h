@@ -122,6 +122,13 @@ TSP_INLINE Vec select_range(Vec inside, Vec outside, int first, int last) {
     return _mm256_blendv_ps(outside, inside, _mm256_castsi256_ps(lanes));
 }
 
+/* x in the lanes where first <= value < last, 0 in the others. */
+TSP_INLINE Vec keep_between(Vec x, float value, Vec first, Vec last) {
+    const Vec values = broadcast(value);
+    const Vec inside = _mm256_and_ps(_mm256_cmp_ps(first, values, _CMP_LE_OQ), _mm256_cmp_ps(values, last, _CMP_LT_OQ));
+    return _mm256_and_ps(x, inside);
+}
+
 TSP_INLINE float reduce_add(Vec x) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -174,6 +181,20 @@ TSP_INLINE Vec high(Vec pairs) {
 TSP_INLINE Vec join(Vec low, Vec high) {
     return _mm256_castsi256_ps(
         _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(low), 16), _mm256_castps_si256(high)));
+}
+
+/* The low, or the high, bf16 of each word of first, then of second. */
+TSP_INLINE Vec low_halves(Vec first, Vec second) {
+    const __m256i mask = _mm256_set1_epi32(0xffff);
+    const __m256i packed = _mm256_packus_epi32(
+        _mm256_and_si256(_mm256_castps_si256(first), mask), _mm256_and_si256(_mm256_castps_si256(second), mask));
+    return _mm256_castsi256_ps(_mm256_permute4x64_epi64(packed, 0xd8));
+}
+
+TSP_INLINE Vec high_halves(Vec first, Vec second) {
+    const __m256i packed = _mm256_packus_epi32(
+        _mm256_srli_epi32(_mm256_castps_si256(first), 16), _mm256_srli_epi32(_mm256_castps_si256(second), 16));
+    return _mm256_castsi256_ps(_mm256_permute4x64_epi64(packed, 0xd8));
 }
 
 /* Transposes a square of words; x[i] is row i. */

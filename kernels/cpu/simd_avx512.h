@@ -69,13 +69,16 @@ TSP_INLINE void store_partial(bf16 *target, Vec x, int count) {
     _mm256_mask_storeu_epi16(target, first_lanes(count), narrow(x));
 }
 
+/* For permutations of halves of words: the same half of each word of the first operand, then of the second. */
+alignas(64) constexpr int16_t LOWER_HALVES[] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30,
+                                                32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+alignas(64) constexpr int16_t UPPER_HALVES[] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
+                                                33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+
 /* The words of 2 * WIDTH bf16, the nearest to first and then second. */
 TSP_INLINE Vec narrow_pairs(Vec first, Vec second) {
-    /* The upper halves of the lanes of first, then those of second. */
-    alignas(64) static constexpr int16_t UPPER[] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31,
-                                                    33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
     return _mm512_castsi512_ps(
-        _mm512_permutex2var_epi16(round_upper(first), _mm512_load_si512(UPPER), round_upper(second)));
+        _mm512_permutex2var_epi16(round_upper(first), _mm512_load_si512(UPPER_HALVES), round_upper(second)));
 }
 
 /* As narrow_pairs, in a third of the time; subnormal results may become zero. */
@@ -127,6 +130,13 @@ TSP_INLINE Vec select_range(Vec inside, Vec outside, int first, int last) {
     return _mm512_mask_mov_ps(outside, lanes, inside);
 }
 
+/* x in the lanes where first <= value < last, 0 in the others. */
+TSP_INLINE Vec keep_between(Vec x, float value, Vec first, Vec last) {
+    const Vec values = broadcast(value);
+    const __mmask16 begun = _mm512_cmp_ps_mask(first, values, _CMP_LE_OQ);
+    return _mm512_maskz_mov_ps(_mm512_mask_cmp_ps_mask(begun, values, last, _CMP_LT_OQ), x);
+}
+
 TSP_INLINE float reduce_add(Vec x) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
     __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
@@ -174,6 +184,17 @@ TSP_INLINE Vec high(Vec pairs) {
 TSP_INLINE Vec join(Vec low, Vec high) {
     return _mm512_castsi512_ps(
         _mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(low), 16), _mm512_castps_si512(high)));
+}
+
+/* The low, or the high, bf16 of each word of first, then of second. */
+TSP_INLINE Vec low_halves(Vec first, Vec second) {
+    return _mm512_castsi512_ps(_mm512_permutex2var_epi16(
+        _mm512_castps_si512(first), _mm512_load_si512(LOWER_HALVES), _mm512_castps_si512(second)));
+}
+
+TSP_INLINE Vec high_halves(Vec first, Vec second) {
+    return _mm512_castsi512_ps(_mm512_permutex2var_epi16(
+        _mm512_castps_si512(first), _mm512_load_si512(UPPER_HALVES), _mm512_castps_si512(second)));
 }
 
 /* Transposes a square of words; x[i] is row i. */

@@ -8,6 +8,7 @@ namespace tsp::TSP_ISA {
 constexpr int WIDTH = 4;
 using Vec = float __attribute__((vector_size(4 * WIDTH)));
 using Words = uint32_t __attribute__((vector_size(4 * WIDTH)));
+using Halves = uint16_t __attribute__((vector_size(4 * WIDTH)));
 using Integers = int32_t __attribute__((vector_size(4 * WIDTH)));
 
 /* Accumulators of the GEMM microkernel: 8 of 16 registers; without FMA each product needs one more. */
@@ -119,6 +120,12 @@ TSP_INLINE Vec select_range(Vec inside, Vec outside, int first, int last) {
     return select((lane >= first) & (lane < last), inside, outside);
 }
 
+/* x in the lanes where first <= value < last, 0 in the others. */
+TSP_INLINE Vec keep_between(Vec x, float value, Vec first, Vec last) {
+    const Vec values = broadcast(value);
+    return select((first <= values) & (values < last), x, broadcast(0.0f));
+}
+
 TSP_INLINE float reduce_add(Vec x) {
     return (x[0] + x[2]) + (x[1] + x[3]);
 }
@@ -172,6 +179,15 @@ TSP_INLINE Vec high(Vec pairs) {
 /* The inverse of low and high, for values that are bf16. */
 TSP_INLINE Vec join(Vec low, Vec high) {
     return as<Vec>((as<Words>(low) >> 16) | as<Words>(high));
+}
+
+/* The low, or the high, bf16 of each word of first, then of second. */
+TSP_INLINE Vec low_halves(Vec first, Vec second) {
+    return as<Vec>(__builtin_shufflevector(as<Halves>(first), as<Halves>(second), 0, 2, 4, 6, 8, 10, 12, 14));
+}
+
+TSP_INLINE Vec high_halves(Vec first, Vec second) {
+    return as<Vec>(__builtin_shufflevector(as<Halves>(first), as<Halves>(second), 1, 3, 5, 7, 9, 11, 13, 15));
 }
 
 /* Transposes a square of words; x[i] is row i. */

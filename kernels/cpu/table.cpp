@@ -31,6 +31,15 @@ constexpr tsp_kernels table{
     .cross_entropy_finish = {cross_entropy_finish, no_workspace},
     .copy = {copy, no_workspace},
     .sum = {sum, no_workspace},
+    .attention_backward = {attention_backward, attention_backward_workspace},
+    .gated_mlp_backward = {gated_mlp_backward, gated_mlp_backward_workspace},
+    .rms_norm_backward = {rms_norm_backward, rms_norm_backward_workspace},
+    .embedding_backward = {embedding_backward, no_workspace},
+    .cross_entropy_backward = {cross_entropy_backward, no_workspace},
+    .column_sum = {column_sum, column_sum_workspace},
+    .square_sum = {square_sum, square_sum_workspace},
+    .clip = {clip, no_workspace},
+    .adamw = {adamw, no_workspace},
 };
 
 } // namespace tsp::TSP_ISA

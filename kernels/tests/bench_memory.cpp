@@ -3,132 +3,12 @@
  * it is timed. Prints the bytes that an op must read and write per second, the best of several calls, and the share of
  * what a copy of as many bytes reaches in the same run: the better of memcpy and of stores past the caches.
  */
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
+#include "bench_memory.h"
 #include "panels.h"
 
 using namespace tsp::test;
 
 namespace {
-
-constexpr double SECONDS_PER_OP = 1.0;
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-void copy_part(char *target, const char *source, int64_t bytes, bool past_caches) {
-#if defined(__SSE2__)
-    if (past_caches) {
-        for (int64_t i = 0; i < bytes; i += 16) {
-            _mm_stream_si128(
-                reinterpret_cast<__m128i *>(target + i), _mm_load_si128(reinterpret_cast<const __m128i *>(source + i)));
-        }
-        _mm_sfence();
-        return;
-    }
-#endif
-    (void)past_caches;
-    std::memcpy(target, source, static_cast<size_t>(bytes));
-}
-
-/* Each thread copies one part; bytes counts what is read and what is written. */
-class CopyBandwidth {
-public:
-    CopyBandwidth(int64_t bytes, int32_t threads)
-        : threads(threads),
-          part(bytes / 2 / threads / 4096 * 4096),
-          source(part * threads, 0, 1),
-          target(part * threads, 0, 2) {}
-
-    double seconds(bool past_caches) const {
-        const auto begin = std::chrono::steady_clock::now();
-#pragma omp parallel for num_threads(threads)
-        for (int32_t i = 0; i < threads; ++i) {
-            copy_part(
-                static_cast<char *>(target.data()) + i * part,
-                static_cast<const char *>(source.data()) + i * part,
-                part,
-                past_caches);
-        }
-        return seconds_since(begin);
-    }
-
-private:
-    int32_t threads;
-    int64_t part;
-    Buffer source;
-    Buffer target;
-};
-
-class Bench {
-public:
-    Bench(const tsp_kernels &kernels, int32_t threads) : kernels(kernels), threads(threads) {}
-
-    template <class Args>
-    void check(const tsp_kernel &kernel, const Args &args) {
-        level.run_ok(kernel, args, threads);
-    }
-
-    /* bytes: what the op cannot avoid to read or write. */
-    template <class Args>
-    void time(const char *name, const tsp_kernel &kernel, const Args &args, int64_t bytes) const {
-        tsp_launch launch{};
-        launch.struct_size = sizeof launch;
-        launch.threads = threads;
-        const CopyBandwidth copy(bytes, threads);
-        double best = INFINITY;
-        double best_copy = INFINITY;
-        const auto begin = std::chrono::steady_clock::now();
-        while (seconds_since(begin) < SECONDS_PER_OP) {
-            best_copy = std::min({best_copy, copy.seconds(false), copy.seconds(true)});
-            const auto start = std::chrono::steady_clock::now();
-            kernel.run(&args, &launch, nullptr);
-            best = std::min(best, seconds_since(start));
-        }
-        const double total = static_cast<double>(bytes) / 1e9;
-        std::printf(
-            "%-10s %-28s %7.1f MB, %d threads: %6.1f GB/s, %.2f of the copy's %6.1f\n",
-            kernels.isa,
-            name,
-            static_cast<double>(bytes) / 1e6,
-            threads,
-            total / best,
-            best_copy / best,
-            total / best_copy);
-        std::fflush(stdout);
-    }
-
-    const tsp_kernels &kernels;
-    int32_t threads;
-    Report report{};
-    Level level{kernels, report};
-};
-
-int64_t bytes_in(const TestTensor &tensor) {
-    return tensor.buffer.bytes();
-}
-
-/* Rows that repeat, so that a tensor of a gigabyte is ready in a second. */
-void fill_rows(const TestTensor &tensor, uint32_t seed) {
-    tsp_tensor first = tensor.view;
-    first.shape[0] = std::min(first.shape[0], int64_t{61});
-    fill_normal(first, seed);
-    const int64_t row_bytes = tensor.view.strides[0] * bytes_of(tensor.view.dtype);
-    auto *data = static_cast<char *>(tensor.view.data);
-    for (int64_t i = first.shape[0]; i < tensor.view.shape[0]; ++i) {
-        std::memcpy(data + i * row_bytes, data + i % first.shape[0] * row_bytes, static_cast<size_t>(row_bytes));
-    }
-}
 
 void bench_copy(Bench &bench, const char *name, tsp_dtype from, tsp_dtype to, int64_t rows, int64_t padding) {
     const TestTensor source({rows, 8192}, from, padding);
@@ -277,11 +157,6 @@ void bench_sum(Bench &bench, const char *name, tsp_dtype dtype, int64_t count) {
     bench.time(name, bench.kernels.sum, args, 5 * count * bytes_of(dtype));
 }
 
-struct Entry {
-    const char *name;
-    void (*run)(Bench &, const char *name);
-};
-
 constexpr Entry ENTRIES[] = {
     {"copy f32", [](Bench &b, const char *name) { bench_copy(b, name, TSP_F32, TSP_F32, 8192, 0); }},
     {"copy f32 to bf16", [](Bench &b, const char *name) { bench_copy(b, name, TSP_F32, TSP_BF16, 8192, 0); }},
@@ -319,9 +194,10 @@ int main(int argc, char **argv) {
     Bench bench(*kernels, argc > 2 ? std::atoi(argv[2]) : 2);
     const std::string wanted = argc > 3 ? argv[3] : "";
     for (const Entry &entry : ENTRIES) {
-        if (std::string(entry.name).compare(0, wanted.size(), wanted) == 0) {
-            entry.run(bench, entry.name);
-        }
+        entry.run_if(bench, wanted);
+    }
+    for (const Entry &entry : TRAINING_ENTRIES) {
+        entry.run_if(bench, wanted);
     }
     return bench.report.exit_status("bench_memory");
 }

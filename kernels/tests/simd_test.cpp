@@ -58,8 +58,11 @@ void check_partial(test::Report &report) {
         float from_floats[WIDTH];
         float from_halves[WIDTH];
         float inside[WIDTH];
+        float kept[WIDTH];
         store(from_floats, load_partial(floats, count));
         store(from_halves, load_partial(halves, count));
+        const Vec lanes = load(floats);
+        store(kept, keep_between(lanes, static_cast<float>(count + 1), lanes, lanes + broadcast(1.0f)));
         store(inside, select_range(load(floats), broadcast(-1.0f), count, WIDTH - 1));
         float to_floats[WIDTH] = {};
         bf16 to_halves[WIDTH] = {};
@@ -72,6 +75,7 @@ void check_partial(test::Report &report) {
             report.expect(equal, "lane %d of %d", i, count);
             const bool chosen = i >= count && i < WIDTH - 1;
             report.expect(inside[i] == (chosen ? floats[i] : -1.0f), "lane %d of the range from %d", i, count);
+            report.expect(kept[i] == (count == i ? floats[i] : 0.0f), "keep_between: %d in lane %d", count, i);
         }
     }
 }
@@ -115,6 +119,23 @@ void check_exp2(test::Report &report) {
     report.expect(std::isnan(nan[0]), "exp2 of NaN");
 }
 
+void check_halves(test::Report &report) {
+    uint16_t pairs[4 * WIDTH];
+    for (int i = 0; i < 4 * WIDTH; ++i) {
+        pairs[i] = static_cast<uint16_t>(0x7f80 + i); /* among them infinity and NaNs: only bits move */
+    }
+    const Vec first = load_as<Vec>(pairs);
+    const Vec second = load_as<Vec>(pairs + 2 * WIDTH);
+    uint16_t low[2 * WIDTH];
+    uint16_t high[2 * WIDTH];
+    store(reinterpret_cast<float *>(low), low_halves(first, second));
+    store(reinterpret_cast<float *>(high), high_halves(first, second));
+    for (int i = 0; i < 2 * WIDTH; ++i) {
+        report.expect(low[i] == pairs[2 * i], "low_halves: %d", i);
+        report.expect(high[i] == pairs[2 * i + 1], "high_halves: %d", i);
+    }
+}
+
 void check_words(test::Report &report) {
     float squares[WIDTH][WIDTH];
     Vec rows[WIDTH];
@@ -144,16 +165,19 @@ void check_words(test::Report &report) {
     bf16 joined[2 * WIDTH];
     store(reinterpret_cast<float *>(joined), join(low(words), high(words)));
     report.expect(std::memcmp(joined, pairs, sizeof pairs) == 0, "join");
+    check_halves(report);
 }
 
 template <class T, int ROWS>
 void check_multiply(test::Report &report) {
     constexpr int DEPTH = 10;
     T a[ROWS][DEPTH];
+    Left<T> by_columns[DEPTH / WORD<Left<T>>][ROWS][WORD<Left<T>>];
     T b[DEPTH / WORD<T>][PANEL][WORD<T>];
     for (int k = 0; k < DEPTH; ++k) {
         for (int i = 0; i < ROWS; ++i) {
             a[i][k] = from_float<T>(static_cast<float>(i * 3 - k));
+            by_columns[k / WORD<Left<T>>][i][k % WORD<Left<T>>] = from_float<Left<T>>(static_cast<float>(i * 3 - k));
         }
         for (int n = 0; n < PANEL; ++n) {
             b[k / WORD<T>][n][k % WORD<T>] = from_float<T>(static_cast<float>(n - 5 * k));
@@ -161,9 +185,14 @@ void check_multiply(test::Report &report) {
     }
     Vec sum[ROWS][TILE_VECS];
     clear(sum);
-    multiply(sum, &a[0][0], DEPTH, &b[0][PANEL - TILE_COLUMNS][0], DEPTH);
+    const T *columns = &b[0][PANEL - TILE_COLUMNS][0];
+    multiply(sum, &a[0][0], DEPTH, columns, DEPTH);
     float product[ROWS][TILE_COLUMNS];
     store_tile(sum, &product[0][0], TILE_COLUMNS);
+    clear(sum);
+    multiply(sum, &by_columns[0][0][0], WORD<Left<T>>, columns, DEPTH, ROWS);
+    float again[ROWS][TILE_COLUMNS];
+    store_tile(sum, &again[0][0], TILE_COLUMNS);
     for (int i = 0; i < ROWS; ++i) {
         for (int n = 0; n < TILE_COLUMNS; ++n) {
             int wanted = 0;
@@ -171,6 +200,7 @@ void check_multiply(test::Report &report) {
                 wanted += (i * 3 - k) * (n + PANEL - TILE_COLUMNS - 5 * k);
             }
             report.expect(product[i][n] == static_cast<float>(wanted), "product [%d, %d] of %d rows", i, n, ROWS);
+            report.expect(again[i][n] == static_cast<float>(wanted), "by columns, [%d, %d] of %d rows", i, n, ROWS);
         }
     }
 }

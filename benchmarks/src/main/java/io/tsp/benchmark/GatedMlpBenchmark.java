@@ -2,7 +2,7 @@ package io.tsp.benchmark;
 
 import io.tsp.device.Launch;
 import io.tsp.op.ComputeOp.GatedMlp;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.concurrent.TimeUnit;
@@ -53,6 +53,7 @@ public class GatedMlpBenchmark {
                 bench.normal("gate-up", dtype, 1 / Math.sqrt(hidden), Panels.gateUpCount(intermediate, hidden)),
                 bench.normal("down", dtype, 1 / Math.sqrt(intermediate), Panels.downCount(intermediate, hidden)),
                 bench.zeros("y", DType.F32, tokens, hidden),
+                null,
                 intermediate,
                 false);
         launch = bench.bind(op);

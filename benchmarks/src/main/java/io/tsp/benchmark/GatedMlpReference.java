@@ -1,7 +1,7 @@
 package io.tsp.benchmark;
 
 import io.tsp.op.ComputeOp.GatedMlp;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 

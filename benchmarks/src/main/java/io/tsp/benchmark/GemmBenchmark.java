@@ -61,7 +61,7 @@ public class GemmBenchmark {
 
     private void requireRight(int m, int n, int k) {
         float[] a = bench.read(op.a());
-        float[] weight = bench.read(op.weight());
+        float[] weight = bench.read(op.b());
         float[] out = bench.read(op.out());
         Check check = new Check("gemm");
         Random random = new Random(m);

@@ -2,7 +2,7 @@ package io.tsp.benchmark;
 
 import io.tsp.device.Launch;
 import io.tsp.op.ComputeOp.PackPanels;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.concurrent.TimeUnit;

@@ -149,6 +149,51 @@ public final class KernelTable {
         return kernel("sum", tsp_kernels.sum(table));
     }
 
+    /** Takes {@code tsp_attention_backward_args}. */
+    public Kernel attentionBackward() {
+        return kernel("attention_backward", tsp_kernels.attention_backward(table));
+    }
+
+    /** Takes {@code tsp_gated_mlp_backward_args}. */
+    public Kernel gatedMlpBackward() {
+        return kernel("gated_mlp_backward", tsp_kernels.gated_mlp_backward(table));
+    }
+
+    /** Takes {@code tsp_rms_norm_backward_args}. */
+    public Kernel rmsNormBackward() {
+        return kernel("rms_norm_backward", tsp_kernels.rms_norm_backward(table));
+    }
+
+    /** Takes {@code tsp_embedding_backward_args}. */
+    public Kernel embeddingBackward() {
+        return kernel("embedding_backward", tsp_kernels.embedding_backward(table));
+    }
+
+    /** Takes {@code tsp_cross_entropy_backward_args}. */
+    public Kernel crossEntropyBackward() {
+        return kernel("cross_entropy_backward", tsp_kernels.cross_entropy_backward(table));
+    }
+
+    /** Takes {@code tsp_column_sum_args}. */
+    public Kernel columnSum() {
+        return kernel("column_sum", tsp_kernels.column_sum(table));
+    }
+
+    /** Takes {@code tsp_square_sum_args}. */
+    public Kernel squareSum() {
+        return kernel("square_sum", tsp_kernels.square_sum(table));
+    }
+
+    /** Takes {@code tsp_clip_args}. */
+    public Kernel clip() {
+        return kernel("clip", tsp_kernels.clip(table));
+    }
+
+    /** Takes {@code tsp_adamw_args}. */
+    public Kernel adamw() {
+        return kernel("adamw", tsp_kernels.adamw(table));
+    }
+
     private Kernel kernel(String name, MemorySegment entry) {
         MemorySegment run = tsp_kernel.run(entry);
         MemorySegment workspaceBytes = tsp_kernel.workspace_bytes(entry);

@@ -1,19 +1,25 @@
 package io.tsp.cli;
 
+import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.Comparison;
+import io.tsp.evaluate.ForwardWorkload;
 import io.tsp.evaluate.SchemeResult;
 import io.tsp.evaluate.SchemeResult.Measured;
+import io.tsp.evaluate.Workload;
 import io.tsp.plan.Schemes;
 import io.tsp.report.ComparisonReport;
 import io.tsp.report.ReportFile;
 import io.tsp.report.TraceReport;
+import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
+import io.tsp.train.TrainingWorkload;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -31,7 +37,9 @@ import picocli.CommandLine.Option;
                     + " all of them; else they are timed one after the other. A scheme that memory does not suffice"
                     + " for is skipped, and the table says why.",
             "",
-            "A step is a whole forward pass, from token ids to the loss. exposed: compute waited for bytes although"
+            "A step is a whole forward pass, from token ids to the loss; with --mode train it is a step of training with"
+                    + " AdamW, logits are not compared, and max error is the largest difference of loss or gradient"
+                    + " norm to those of single, as a share of them. exposed: compute waited for bytes although"
                     + " all peers had come; skew: compute waited for a peer. Memory, bytes and waits are those of the"
                     + " rank that has most; planned memory is what was reserved, measured what was written."
         },
@@ -45,7 +53,8 @@ import picocli.CommandLine.Option;
             "  tsp compare",
             "        a tiny model with random weights, 4 ranks, under a minute",
             "  tsp compare --model ~/models/Llama-3.2-1B --dtype bf16 --text book.txt --seq 4096",
-            "  tsp compare --preset llama-layer --schemes tsp,fsdp+sp --degree 8 --trace trace.json"
+            "  tsp compare --preset llama-layer --schemes tsp,fsdp+sp --degree 8 --trace trace.json",
+            "  tsp compare --preset small --mode train --dtype bf16 --seq 4096"
         })
 final class CompareCommand implements Callable<Integer> {
     private static final String DEFAULT_PRESET = "tiny";
@@ -68,6 +77,20 @@ final class CompareCommand implements Callable<Integer> {
                             + " of them.")
     private List<String> names = List.of();
 
+    @Option(
+            names = "--mode",
+            paramLabel = "forward|train",
+            description = "What a step is: a forward pass, or a step of training. Default: forward.")
+    private String mode = RankOptions.FORWARD;
+
+    @Option(
+            names = "--recompute",
+            paramLabel = "HOW",
+            description =
+                    "What training computes again instead of keeping it: selective (all of a sub-layer but attention)"
+                            + " or full. Default: selective.")
+    private @Nullable String recompute;
+
     @Option(names = "--repeat", paramLabel = "N", description = "Timed runs of each scheme. Default: 5.")
     private int repeat = 5;
 
@@ -89,6 +112,7 @@ final class CompareCommand implements Callable<Integer> {
             throw new UsageException(
                     "compare makes all ranks in this process; start it without a launcher, or use eval under one");
         }
+        Recompute recomputed = recompute();
         List<Scheme> schemes = schemes();
         try (OpenModel model = models.open(DEFAULT_PRESET);
                 ReportFile json = outputs.openJson();
@@ -96,7 +120,7 @@ final class CompareCommand implements Callable<Integer> {
                 Clusters clusters = Clusters.open(terminal.environment())) {
             Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
             announce(model, input, clusters);
-            List<SchemeResult> results = run(model, input, schemes, clusters);
+            List<SchemeResult> results = run(model, input, schemes, clusters, recomputed);
             ComparisonReport report = report(model, input, results);
             show(report);
             if (json != null) {
@@ -110,6 +134,25 @@ final class CompareCommand implements Callable<Integer> {
             }
         }
         return ExitCode.OK.code();
+    }
+
+    private boolean trains() {
+        return mode.equals(RankOptions.TRAIN);
+    }
+
+    /** Also checks the mode. */
+    private Recompute recompute() {
+        if (!trains() && !mode.equals(RankOptions.FORWARD)) {
+            throw new UsageException("--mode is forward or train, not " + mode);
+        }
+        if (recompute != null && !trains()) {
+            throw new UsageException("--recompute says how to train; add --mode train or leave it out");
+        }
+        return switch (recompute == null ? "selective" : recompute) {
+            case "selective" -> Recompute.SELECTIVE;
+            case "full" -> Recompute.FULL;
+            default -> throw new UsageException("--recompute is selective or full, not " + recompute);
+        };
     }
 
     /** Single with one rank, then what the user asks for, nothing twice. */
@@ -134,17 +177,25 @@ final class CompareCommand implements Callable<Integer> {
 
     private void announce(OpenModel model, Input input, Clusters clusters) {
         terminal.out()
-                .println(model.name() + " in " + models.dtypeName() + ", " + input.batch() + " x " + input.seq()
+                .println(model.name() + " " + (trains() ? "in training, " : "in ") + models.dtypeName() + ", "
+                        + input.batch() + " x " + input.seq()
                         + " tokens of " + input.name() + ", " + RankOptions.DEVICE + " " + clusters.isa() + ", "
                         + ranks.threads() + (ranks.threads() == 1 ? " thread" : " threads"));
     }
 
-    private List<SchemeResult> run(OpenModel model, Input input, List<Scheme> schemes, Clusters clusters) {
+    private List<SchemeResult> run(
+            OpenModel model, Input input, List<Scheme> schemes, Clusters clusters, Recompute recomputed) {
+        TokenBatch batch = input.get(0);
+        Workload workload = trains()
+                ? new TrainingWorkload(model.config(), models.dtype(), batch, model.weights(), recomputed)
+                : new ForwardWorkload(model.config(), models.dtype(), batch, model.weights());
         Comparison.Task task = new Comparison.Task(
                 model.config(),
                 models.dtype(),
-                input.get(0),
+                batch,
                 model.weights(),
+                workload,
+                !trains(),
                 schemes,
                 repeat,
                 new Memory(Path.of("/")).usableBytes());
@@ -157,7 +208,7 @@ final class CompareCommand implements Callable<Integer> {
     private ComparisonReport report(OpenModel model, Input input, List<SchemeResult> results) {
         return new ComparisonReport(
                 new ComparisonReport.Conditions(
-                        RankOptions.MODE,
+                        mode,
                         model.name(),
                         models.dtypeName(),
                         input.batch(),
@@ -174,6 +225,13 @@ final class CompareCommand implements Callable<Integer> {
             terminal.out().println(i < 2 ? terminal.heading(lines.get(i)) : lines.get(i));
         }
         report.remarks().forEach(terminal.out()::println);
+        if (trains()) {
+            List<String> memory = report.memoryTable();
+            terminal.out().println();
+            for (int i = 0; i < memory.size(); i++) {
+                terminal.out().println(i < 2 ? terminal.heading(memory.get(i)) : memory.get(i));
+            }
+        }
     }
 
     private static List<TraceReport.Run> traces(List<SchemeResult> results) {

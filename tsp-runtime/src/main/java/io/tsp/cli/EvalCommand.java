@@ -69,6 +69,14 @@ final class EvalCommand implements Callable<Integer> {
                             + " sequence of a text is filled up with token 0.")
     private @Nullable Path logits;
 
+    @Option(
+            names = "--gradients",
+            paramLabel = "FILE",
+            description =
+                    "Write the gradients of the mean loss of the first step's sequences, f32 by Hugging Face name, as"
+                            + " safetensors. Ranks must live in this process.")
+    private @Nullable Path gradients;
+
     @Mixin
     private final OutputOptions outputs = new OutputOptions();
 
@@ -82,6 +90,9 @@ final class EvalCommand implements Callable<Integer> {
         Scheme scheme = SchemeNames.scheme(schemeName, ranks, terminal.environment());
         ranks.requireRanks(scheme.mesh().worldSize());
         boolean speaks = Clusters.speaks(terminal.environment());
+        if (gradients != null && Clusters.launchedRanks(terminal.environment()).isPresent()) {
+            throw new UsageException("--gradients needs all ranks in one process; start it without a launcher");
+        }
         try (OpenModel model = models.open(null)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.REFUSE);
             if (speaks) {
@@ -94,6 +105,9 @@ final class EvalCommand implements Callable<Integer> {
                 ForwardPlan plan = ForwardPlan.of(
                         scheme, ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
                 Outcome outcome = run(clusters, plan, model, input, file);
+                if (gradients != null) {
+                    new GradientsOutput(terminal, ranks, gradients).write(clusters, plan, model, input);
+                }
                 if (speaks) {
                     finish(report(outcome, plan, model, input), outcome.last, json, trace, file);
                 }
@@ -115,7 +129,7 @@ final class EvalCommand implements Callable<Integer> {
 
     private Outcome run(Clusters clusters, ForwardPlan plan, OpenModel model, Input input, @Nullable LogitsFile file) {
         try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline())) {
-            plan.requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
+            plan.memory().requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
             try (ForwardRunner runner = load(cluster, plan, model)) {
                 return run(runner, input, file);
             }

@@ -10,7 +10,8 @@ import picocli.CommandLine.Option;
 /** How many ranks there are and what they run on. */
 final class RankOptions {
     static final String DEVICE = "cpu";
-    static final String MODE = "forward";
+    static final String FORWARD = "forward";
+    static final String TRAIN = "train";
 
     private static final int DEFAULT_DEGREE = 4;
     private static final int MAX_RANKS = 1024;
@@ -45,9 +46,6 @@ final class RankOptions {
             description = "CPU threads over all ranks. Default: the processors of this machine.")
     private @Nullable Integer threads;
 
-    @Option(names = "--mode", paramLabel = "MODE", description = "What a step is: forward. Default: forward.")
-    private String mode = MODE;
-
     @Option(
             names = "--deadline",
             paramLabel = "SECONDS",
@@ -56,11 +54,6 @@ final class RankOptions {
 
     /** Refuses what this version cannot do. */
     void requireSupported() {
-        if (mode.equals("train")) {
-            throw new UsageException("--mode train is not in this version; leave it out");
-        } else if (!mode.equals(MODE)) {
-            throw new UsageException("--mode is forward, not " + mode);
-        }
         if (GPUS.contains(device) || device.startsWith("sim:")) {
             throw new UnsupportedDeviceException(device);
         } else if (!device.equals(DEVICE)) {

@@ -25,10 +25,13 @@ public final class Comparison {
     private final Task task;
     private final Host host;
     private final Progress progress;
+    private List<Double> numbersOfFirst = List.of();
 
     /**
      * What to compare.
      *
+     * @param workload what is timed
+     * @param logits whether logits are compared before; if not, the numbers of the first run are
      * @param schemes the first is the reference of the others
      * @param repeat timed runs of each scheme, after one that is not timed
      * @param availableBytes memory of this process for all ranks together
@@ -38,6 +41,8 @@ public final class Comparison {
             DType dtype,
             TokenBatch batch,
             WeightSource weights,
+            Workload workload,
+            boolean logits,
             List<Scheme> schemes,
             int repeat,
             long availableBytes) {
@@ -62,22 +67,28 @@ public final class Comparison {
     }
 
     private static final class Candidate {
-        private final ForwardPlan plan;
+        private final Scheme scheme;
+        private final Workload.Plan plan;
         private boolean skipped;
         private String reason = "";
         private @Nullable Deviation deviation;
         private @Nullable Measured measured;
 
-        Candidate(ForwardPlan plan) {
+        Candidate(Scheme scheme, Workload.Plan plan) {
+            this.scheme = scheme;
             this.plan = plan;
         }
 
         String name() {
-            return plan.scheme().name();
+            return scheme.name();
+        }
+
+        int ranks() {
+            return scheme.mesh().worldSize();
         }
 
         SchemeResult result() {
-            return new SchemeResult(name(), plan.ranks(), measured, deviation, reason);
+            return new SchemeResult(name(), ranks(), measured, deviation, reason);
         }
     }
 
@@ -90,18 +101,19 @@ public final class Comparison {
     /** One result for each scheme, in their order. */
     public List<SchemeResult> run() {
         List<Candidate> candidates = task.schemes.stream()
-                .map(scheme -> new Candidate(
-                        ForwardPlan.of(scheme, ForwardPlan.request(task.config, task.dtype, task.batch, false))))
+                .map(scheme -> new Candidate(scheme, task.workload.plan(scheme)))
                 .toList();
         for (Candidate candidate : candidates) {
-            Optional<String> shortage = shortage(candidate.plan);
+            Optional<String> shortage = shortage(candidate.plan.memory());
             candidate.skipped = shortage.isPresent();
             candidate.reason = shortage.orElse("");
         }
         List<Candidate> runnable =
                 candidates.stream().filter(candidate -> !candidate.skipped).toList();
-        progress.begin(runnable.size() * (2 + 1 + 1 + task.repeat));
-        compareLogits(candidates.getFirst(), runnable);
+        progress.begin(runnable.size() * ((task.logits ? 2 : 0) + 1 + 1 + task.repeat));
+        if (task.logits) {
+            compareLogits(candidates.getFirst(), runnable);
+        }
         for (List<Candidate> group : groups(runnable)) {
             time(group);
         }
@@ -109,8 +121,8 @@ public final class Comparison {
     }
 
     /** Why a plan cannot be loaded; empty if it can. */
-    private Optional<String> shortage(ForwardPlan plan) {
-        return plan.shortage(plan.allRanks(), task.availableBytes);
+    private Optional<String> shortage(MemoryNeed memory) {
+        return memory.shortage(memory.allRanks(), task.availableBytes);
     }
 
     private void compareLogits(Candidate first, List<Candidate> runnable) {
@@ -120,9 +132,9 @@ public final class Comparison {
                 candidate.reason = "no max error, because there are no logits of " + first.name();
                 continue;
             }
-            ForwardPlan plan = ForwardPlan.of(
-                    candidate.plan.scheme(), ForwardPlan.request(task.config, task.dtype, task.batch, true));
-            Optional<String> shortage = shortage(plan);
+            ForwardPlan plan =
+                    ForwardPlan.of(candidate.scheme, ForwardPlan.request(task.config, task.dtype, task.batch, true));
+            Optional<String> shortage = shortage(plan.memory());
             if (shortage.isEmpty()) {
                 reference = compareLogits(candidate, plan, reference);
             } else {
@@ -155,7 +167,8 @@ public final class Comparison {
     /** All together if there is memory for them, else one by one. */
     private List<List<Candidate>> groups(List<Candidate> runnable) {
         long together = runnable.stream()
-                .flatMap(candidate -> candidate.plan.plannedBytes(candidate.plan.allRanks()).values().stream())
+                .map(candidate -> candidate.plan.memory())
+                .flatMap(memory -> memory.plannedBytes(memory.allRanks()).values().stream())
                 .mapToLong(Long::longValue)
                 .sum();
         return together <= task.availableBytes
@@ -168,33 +181,53 @@ public final class Comparison {
         try {
             for (Candidate candidate : group) {
                 progress.next("load " + candidate.name());
-                loaded.add(load(candidate.plan));
+                loaded.add(load(candidate));
             }
             for (int run = 0; run <= task.repeat; run++) {
                 for (int i = 0; i < group.size(); i++) {
                     progress.next("run " + group.get(i).name());
                     if (run == 0) {
-                        loaded.get(i).warmUp(task.batch);
+                        judge(group.get(i), loaded.get(i).warmUp());
                     } else {
-                        loaded.get(i).run(task.batch);
+                        loaded.get(i).run();
                     }
                 }
             }
             for (int i = 0; i < group.size(); i++) {
-                group.get(i).measured = loaded.get(i).measured(task.batch);
+                group.get(i).measured = loaded.get(i).measured((long) task.batch.batch() * task.batch.seq());
             }
         } finally {
             loaded.forEach(TimedScheme::close);
         }
     }
 
-    private TimedScheme load(ForwardPlan plan) {
-        Cluster cluster = host.open(plan.ranks());
+    private TimedScheme load(Candidate candidate) {
+        Cluster cluster = host.open(candidate.ranks());
         try {
-            return new TimedScheme(cluster, open(cluster, plan));
+            return new TimedScheme(
+                    cluster,
+                    candidate.plan.load(cluster),
+                    candidate.plan.memory().programs());
         } catch (RuntimeException e) {
             cluster.close();
             throw e;
         }
+    }
+
+    /** Without logits, the distance of a scheme's numbers to those of the first one, each as a share of the latter. */
+    private void judge(Candidate candidate, List<Double> numbers) {
+        if (task.logits) {
+            return;
+        }
+        if (numbersOfFirst.isEmpty()) {
+            numbersOfFirst = numbers;
+        }
+        double worst = 0;
+        for (int i = 0; i < numbers.size(); i++) {
+            double expected = numbersOfFirst.get(i);
+            double difference = Math.abs(numbers.get(i) - expected);
+            worst = Math.max(worst, difference == 0 ? 0 : difference / Math.abs(expected));
+        }
+        candidate.deviation = new Deviation(worst, task.batch.batch() * task.batch.seq());
     }
 }

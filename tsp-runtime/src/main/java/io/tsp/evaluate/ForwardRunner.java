@@ -1,10 +1,7 @@
 package io.tsp.evaluate;
 
 import io.tsp.data.TokenBatch;
-import io.tsp.mesh.TokenPlacement;
-import io.tsp.model.ModelConfig;
 import io.tsp.model.ParameterLoader;
-import io.tsp.model.RopeFrequencies;
 import io.tsp.model.WeightSource;
 import io.tsp.program.Cluster;
 import io.tsp.program.Program;
@@ -12,11 +9,9 @@ import io.tsp.program.Session;
 import io.tsp.program.Trace;
 import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.ForwardProgram.LogitsPiece;
-import io.tsp.scheme.ForwardProgram.TokenInput;
 import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongConsumer;
 
@@ -85,9 +80,8 @@ public final class ForwardRunner implements AutoCloseable {
      * @throws NumericException if the loss is not finite
      */
     public Result run(TokenBatch batch) {
-        requireFits(batch);
         for (int rank : session.localRanks()) {
-            writeInputs(rank, batch);
+            BatchWriter.write(session, rank, plan.programs().get(rank), plan.request(), List.of(batch));
         }
         List<Trace> traces = session.run();
         int rank = session.localRanks().getFirst();
@@ -105,53 +99,6 @@ public final class ForwardRunner implements AutoCloseable {
                     + "; a weight is not finite, or an activation overflows: check the model, or try --dtype f32");
         }
         return new Result(sum / count, (long) count, traces);
-    }
-
-    private void requireFits(TokenBatch batch) {
-        if (batch.batch() != plan.request().batch()
-                || batch.seq() != plan.request().seq()) {
-            throw new IllegalArgumentException(
-                    "this model was loaded for " + plan.request().batch() + " sequences of "
-                            + plan.request().seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
-        }
-        int vocab = plan.request().config().vocab();
-        for (int i = 0; i < batch.ids().length; i++) {
-            if (batch.ids()[i] < 0 || batch.ids()[i] >= vocab || batch.labels()[i] >= vocab) {
-                throw new IllegalArgumentException("token " + i % batch.seq() + " of sequence " + i / batch.seq()
-                        + " has id " + batch.ids()[i] + " and label " + batch.labels()[i]
-                        + ", but the model's vocabulary has only ids 0 to " + (vocab - 1)
-                        + "; use the tokenizer that belongs to the model");
-            }
-        }
-    }
-
-    private void writeInputs(int rank, TokenBatch batch) {
-        ForwardProgram program = plan.programs().get(rank);
-        for (TokenInput input : program.inputs()) {
-            ByteBuffer values = buffer(input.tensor().bytes());
-            int[] column = column(input.kind(), batch);
-            for (TokenPlacement tokens : input.tokens()) {
-                tokens.forEach((row, sequence, token) ->
-                        values.putInt(column[Math.toIntExact(sequence * batch.seq() + token)]));
-            }
-            session.write(rank, input.tensor(), values.flip());
-        }
-        long longest = 1L + Arrays.stream(batch.positions()).max().orElse(0);
-        ModelConfig config = plan.request().config();
-        ByteBuffer frequencies = buffer(program.inverseFrequencies().bytes());
-        for (float frequency : RopeFrequencies.inverse(config.rope(), config.headDim(), longest)) {
-            frequencies.putFloat(frequency);
-        }
-        session.write(rank, program.inverseFrequencies(), frequencies.flip());
-    }
-
-    private static int[] column(ForwardProgram.TokenKind kind, TokenBatch batch) {
-        return switch (kind) {
-            case IDS -> batch.ids();
-            case LABELS -> batch.labels();
-            case POSITIONS -> batch.positions();
-            case KV_START -> batch.kvStart();
-        };
     }
 
     /** Whether the logits of the last run can be read here: they were asked for, and rank 0 is in this process. */

@@ -1,6 +1,5 @@
 package io.tsp.evaluate;
 
-import io.tsp.data.TokenBatch;
 import io.tsp.op.CommunicationOp;
 import io.tsp.program.Cluster;
 import io.tsp.program.MemoryPlan;
@@ -18,41 +17,43 @@ final class TimedScheme implements AutoCloseable {
     private static final double NANOS_PER_SECOND = 1e9;
 
     private final Cluster cluster;
-    private final ForwardRunner runner;
+    private final Workload.Loaded step;
+    private final List<Program> programs;
     private final List<Run> runs = new ArrayList<>();
 
     private record Run(long nanos, List<Trace> traces) {}
 
     /** Takes ownership of the cluster. */
-    TimedScheme(Cluster cluster, ForwardRunner runner) {
+    TimedScheme(Cluster cluster, Workload.Loaded step, List<Program> programs) {
         this.cluster = cluster;
-        this.runner = runner;
+        this.step = step;
+        this.programs = programs;
     }
 
-    /** The first run makes code hot and touches memory. */
-    void warmUp(TokenBatch batch) {
-        runner.run(batch);
+    /** The first run makes code hot and touches memory; returns its numbers. */
+    List<Double> warmUp() {
+        return step.run().numbers();
     }
 
-    void run(TokenBatch batch) {
+    void run() {
         long begin = SystemClock.nanos();
-        List<Trace> traces = runner.run(batch).traces();
+        List<Trace> traces = step.run().traces();
         runs.add(new Run(SystemClock.nanos() - begin, traces));
     }
 
-    SchemeResult.Measured measured(TokenBatch batch) {
+    SchemeResult.Measured measured(long tokens) {
         Run median = runs.stream()
                 .sorted(Comparator.comparingLong(Run::nanos))
                 .toList()
                 .get((runs.size() - 1) / 2);
-        Session session = runner.session();
+        Session session = step.session();
         MemoryPlan largest = session.localRanks().stream()
                 .map(session::plan)
                 .max(Comparator.comparingLong(MemoryPlan::peakBytes))
                 .orElseThrow();
         double seconds = median.nanos / NANOS_PER_SECOND;
         return new SchemeResult.Measured(
-                (double) batch.batch() * batch.seq() / seconds,
+                tokens / seconds,
                 seconds,
                 largest.peakBytes(),
                 session.localRanks().stream()
@@ -60,10 +61,7 @@ final class TimedScheme implements AutoCloseable {
                         .max()
                         .orElseThrow(),
                 largest.arenaBytes(),
-                runner.programs().stream()
-                        .mapToLong(program -> bytesSent(program.program()))
-                        .max()
-                        .orElseThrow(),
+                programs.stream().mapToLong(TimedScheme::bytesSent).max().orElseThrow(),
                 longest(median.traces, Trace::skewNanos),
                 longest(median.traces, Trace::exposedTransferNanos),
                 median.traces);
@@ -87,7 +85,7 @@ final class TimedScheme implements AutoCloseable {
 
     @Override
     public void close() {
-        runner.close();
+        step.close();
         cluster.close();
     }
 }

@@ -2,6 +2,7 @@ package io.tsp.model;
 
 import io.tsp.op.Chunk;
 import io.tsp.op.ComputeOp.Attention;
+import io.tsp.op.ComputeOp.Copy;
 import io.tsp.op.ComputeOp.GatedMlp;
 import io.tsp.op.ComputeOp.Gemm;
 import io.tsp.op.ComputeOp.RmsNorm;
@@ -55,46 +56,79 @@ public final class Block {
         this.rotary = rotary;
     }
 
-    /** sum = x + delta, kept in x; normed = rms-norm(sum) * weight. delta is missing before the first sub-layer. */
-    public void norm(Tensor x, @Nullable Tensor delta, Tensor weight, Tensor normed) {
-        program.compute(new RmsNorm(x, delta, weight, delta == null ? null : x, normed, config.normEpsilon()));
+    /**
+     * sum = x + delta; normed = rms-norm(sum) * weight.
+     *
+     * @param delta missing before the first sub-layer
+     * @param sum may be x; missing if delta is
+     */
+    public void norm(Tensor x, @Nullable Tensor delta, Tensor weight, @Nullable Tensor sum, Tensor normed) {
+        program.compute(new RmsNorm(x, delta, weight, sum, normed, config.normEpsilon()));
     }
 
     /** q [T, n d] = rope(norm(x WQ^T + b)). */
     public void projectQueries(Tensor x, AttentionShard.Weights weights, @Nullable HeadNorms norms, Tensor q) {
+        projectQueries(x, weights, norms, q, null);
+    }
+
+    /** @param before where x WQ^T + b is kept, for the backward pass of norms; null if it is not */
+    public void projectQueries(
+            Tensor x, AttentionShard.Weights weights, @Nullable HeadNorms norms, Tensor q, @Nullable Tensor before) {
         program.compute(new Gemm(x, weights.q(), weights.qBias(), q, false));
-        normAndRotate(q, norms == null ? null : norms.q());
+        normAndRotate(q, norms == null ? null : norms.q(), before);
     }
 
     /** kv [T, 2 m d] = keys as queries above, then values x WV^T + b. */
     public void projectKeysAndValues(Tensor x, AttentionShard.Weights weights, @Nullable HeadNorms norms, Tensor kv) {
-        program.compute(new Gemm(x, weights.kv(), weights.kvBias(), kv, false));
-        normAndRotate(kv.slice(1, 0, kv.dim(1) / 2), norms == null ? null : norms.k());
+        projectKeysAndValues(x, weights, norms, kv, null);
     }
 
-    private void normAndRotate(Tensor x, @Nullable Tensor norm) {
+    /** @param before where keys are kept before their norm, as above */
+    public void projectKeysAndValues(
+            Tensor x, AttentionShard.Weights weights, @Nullable HeadNorms norms, Tensor kv, @Nullable Tensor before) {
+        program.compute(new Gemm(x, weights.kv(), weights.kvBias(), kv, false));
+        normAndRotate(kv.slice(1, 0, kv.dim(1) / 2), norms == null ? null : norms.k(), before);
+    }
+
+    private void normAndRotate(Tensor x, @Nullable Tensor norm, @Nullable Tensor before) {
         Tensor heads = heads(x);
         if (norm != null) {
+            if (before != null) {
+                program.compute(new Copy(x, before));
+            }
             program.compute(new RmsNorm(heads, null, norm, null, heads, config.normEpsilon()));
         }
-        program.compute(new Rope(heads, rotary.positions(), rotary.inverseFrequencies(), rotary.attentionScale()));
+        program.compute(
+                new Rope(heads, rotary.positions(), rotary.inverseFrequencies(), rotary.attentionScale(), false));
     }
 
-    /** out [T, n d] = causal attention of q [T, n d] over kv [rows, 2 m d]. */
-    public void attend(int layer, Tensor q, Tensor kv, Tokens tokens, Tensor out) {
+    /**
+     * out [T, n d] = causal attention of q [T, n d] over kv [rows, 2 m d].
+     *
+     * @param lse f32 [T, n], the log-sum-exp that the backward pass needs; null if it is not wanted
+     * @return the launch
+     */
+    public Attention attend(int layer, Tensor q, Tensor kv, Tokens tokens, Tensor out, @Nullable Tensor lse) {
+        Attention attention = attention(layer, q, kv, tokens, out, lse);
+        program.compute(attention);
+        return attention;
+    }
+
+    /** As {@link #attend}, without running it: what the backward pass asks for if out and lse were kept. */
+    public Attention attention(int layer, Tensor q, Tensor kv, Tokens tokens, Tensor out, @Nullable Tensor lse) {
         long width = kv.dim(1) / 2;
-        program.compute(new Attention(
+        return new Attention(
                 heads(q),
                 heads(kv.slice(1, 0, width)),
                 heads(kv.slice(1, width, width)),
                 tokens.kvStart(),
                 heads(out),
-                null,
+                lse,
                 tokens.queries(),
                 tokens.keys(),
                 tokens.batch(),
                 config.window(layer),
-                (float) (1 / Math.sqrt(config.headDim()))));
+                (float) (1 / Math.sqrt(config.headDim())));
     }
 
     /** y f32 [T, h] (+)= attended [T, n d] WO^T. */
@@ -102,9 +136,14 @@ public final class Block {
         program.compute(new Gemm(attended, weights.out(), null, y, accumulate));
     }
 
-    /** y f32 [T, h] (+)= the gated MLP of the features in weights. */
-    public void mlp(Tensor x, MlpShard.Weights weights, Tensor y, boolean accumulate) {
-        program.compute(new GatedMlp(x, weights.gateUp(), weights.down(), y, weights.intermediate(), accumulate));
+    /**
+     * y f32 [T, h] (+)= the gated MLP of the features in weights.
+     *
+     * @param saved [T, 2 f]: where pre-activations are kept for the backward pass; null if they are not
+     */
+    public void mlp(Tensor x, MlpShard.Weights weights, Tensor y, @Nullable Tensor saved, boolean accumulate) {
+        program.compute(
+                new GatedMlp(x, weights.gateUp(), weights.down(), y, saved, weights.intermediate(), accumulate));
     }
 
     private Tensor heads(Tensor x) {

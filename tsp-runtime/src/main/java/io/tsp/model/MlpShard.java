@@ -1,7 +1,7 @@
 package io.tsp.model;
 
 import io.tsp.mesh.Range;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 

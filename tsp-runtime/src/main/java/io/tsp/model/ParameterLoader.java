@@ -2,7 +2,7 @@ package io.tsp.model;
 
 import io.tsp.mesh.Range;
 import io.tsp.op.ComputeOp.PackPanels;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.program.Session;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;

@@ -10,18 +10,54 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Letters: T token rows, h hidden size, H query heads, K key/value heads, d head dimension, V vocabulary rows.
  */
-public sealed interface ComputeOp extends Op {
+public sealed interface ComputeOp extends Op
+        permits ComputeOp.Gemm,
+                ComputeOp.Attention,
+                ComputeOp.GatedMlp,
+                ComputeOp.PackPanels,
+                ComputeOp.RmsNorm,
+                ComputeOp.Rope,
+                ComputeOp.Embedding,
+                ComputeOp.CrossEntropyUpdate,
+                ComputeOp.CrossEntropyMerge,
+                ComputeOp.CrossEntropyFinish,
+                ComputeOp.Copy,
+                TrainingOp {
 
     /**
-     * out [M, N] (+)= a [M, K] weight [N, K]^T + bias [N]. Accumulates in fp32; out is f32 or a's dtype.
+     * out [M, N] (+)= the product of a and b (+ bias [N]). Accumulates in fp32; out is f32 or a's dtype.
      *
      * @param accumulate whether out is added to; then there is no bias
      */
-    record Gemm(Tensor a, Tensor weight, @Nullable Tensor bias, Tensor out, boolean accumulate) implements ComputeOp {
+    record Gemm(Form form, Tensor a, Tensor b, @Nullable Tensor bias, Tensor out, boolean accumulate)
+            implements ComputeOp {
+        /** Which of the two stand transposed in memory. */
+        public enum Form {
+            /** a [M, K] b [N, K]^T: activations times a weight [out, in]. */
+            NT,
+            /** a [M, K] b [K, N]: gradients of outputs times a weight, the gradient of inputs. */
+            NN,
+            /** a [K, M]^T b [K, N]: gradients of outputs and inputs, the gradient of a weight. */
+            TN
+        }
+
         public Gemm {
-            if (a.dim(1) != weight.dim(1) || out.dim(0) != a.dim(0) || out.dim(1) != weight.dim(0)) {
-                throw new IllegalArgumentException("gemm: shapes do not fit: " + a + " x " + weight + "^T -> " + out);
+            int inner = form == Form.TN ? 0 : 1;
+            int columns = form == Form.NT ? 0 : 1;
+            if (a.dim(inner) != b.dim(1 - columns) || out.dim(0) != a.dim(1 - inner) || out.dim(1) != b.dim(columns)) {
+                throw new IllegalArgumentException(
+                        "gemm " + form + ": shapes do not fit: " + a + " x " + b + " -> " + out);
             }
+        }
+
+        /** out (+)= a weight^T + bias. */
+        public Gemm(Tensor a, Tensor weight, @Nullable Tensor bias, Tensor out, boolean accumulate) {
+            this(Form.NT, a, weight, bias, out, accumulate);
+        }
+
+        /** The dimension that is summed. */
+        public long depth() {
+            return a.dim(form == Form.TN ? 0 : 1);
         }
 
         @Override
@@ -31,10 +67,7 @@ public sealed interface ComputeOp extends Op {
 
         @Override
         public List<Access> accesses() {
-            return Access.collect()
-                    .reads(a, weight, bias)
-                    .updates(accumulate, out)
-                    .list();
+            return Access.collect().reads(a, b, bias).updates(accumulate, out).list();
         }
     }
 
@@ -85,9 +118,17 @@ public sealed interface ComputeOp extends Op {
      * @param gateUp packed panels, see {@link Panels}
      * @param down packed panels
      * @param y f32
+     * @param saved [T, 2 intermediate]: where the pre-activations are kept for the backward pass, if they are
      * @param intermediate features of the shard, padded to {@link Panels#FEATURES}
      */
-    record GatedMlp(Tensor x, Tensor gateUp, Tensor down, Tensor y, long intermediate, boolean accumulate)
+    record GatedMlp(
+            Tensor x,
+            Tensor gateUp,
+            Tensor down,
+            Tensor y,
+            @Nullable Tensor saved,
+            long intermediate,
+            boolean accumulate)
             implements ComputeOp {
         @Override
         public String name() {
@@ -99,6 +140,7 @@ public sealed interface ComputeOp extends Op {
             return Access.collect()
                     .reads(x, gateUp, down)
                     .updates(accumulate, y)
+                    .writes(saved)
                     .list();
         }
     }
@@ -146,8 +188,13 @@ public sealed interface ComputeOp extends Op {
         }
     }
 
-    /** Rotates x [T, heads, d] in place by positions i32 [T] and invFreq f32 [d / 2]. */
-    record Rope(Tensor x, Tensor positions, Tensor invFreq, float attentionScale) implements ComputeOp {
+    /**
+     * Rotates x [T, heads, d] in place by positions i32 [T] and invFreq f32 [d / 2].
+     *
+     * @param inverse rotates back: the gradient
+     */
+    record Rope(Tensor x, Tensor positions, Tensor invFreq, float attentionScale, boolean inverse)
+            implements ComputeOp {
         @Override
         public String name() {
             return "rope";
@@ -236,31 +283,6 @@ public sealed interface ComputeOp extends Op {
         @Override
         public List<Access> accesses() {
             return Access.collect().reads(source).writes(target).list();
-        }
-    }
-
-    /** Sizes of the panel layout, in elements; see {@code tsp_pack_args}. */
-    final class Panels {
-        /** Columns of a panel. */
-        public static final long COLUMNS = 64;
-        /** Intermediate features of a gate/up panel: half its columns; shards are padded to a multiple. */
-        public static final long FEATURES = 32;
-
-        private Panels() {}
-
-        /** Elements of the packed gate/up matrices of features rows each, of hidden columns. */
-        public static long gateUpCount(long features, long hidden) {
-            return Math.ceilDiv(features, FEATURES) * COLUMNS * Math.ceilDiv(hidden, 2) * 2;
-        }
-
-        /** Elements of a packed down matrix [hidden, features]. */
-        public static long downCount(long features, long hidden) {
-            return Math.ceilDiv(hidden, COLUMNS) * COLUMNS * pad(features);
-        }
-
-        /** Features padded to whole panels. */
-        public static long pad(long features) {
-            return Math.ceilDiv(features, FEATURES) * FEATURES;
         }
     }
 }

@@ -5,6 +5,8 @@ import io.tsp.evaluate.SchemeResult;
 import io.tsp.evaluate.SchemeResult.Measured;
 import io.tsp.tensor.MemoryClass;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -68,6 +70,34 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
                 table.note("skipped: " + result.reason(), result.scheme(), Integer.toString(result.ranks()));
             } else {
                 table.row(cells(result, measured, unit));
+            }
+        }
+        return table.lines();
+    }
+
+    /** Planned bytes of the rank that has most, by what they are for, in MiB: a heading of two lines, then the schemes. */
+    public List<String> memoryTable() {
+        List<MemoryClass> classes = Arrays.stream(MemoryClass.values())
+                .filter(memoryClass -> results.stream()
+                        .map(SchemeResult::measured)
+                        .anyMatch(measured ->
+                                measured != null && measured.bytesByClass().getOrDefault(memoryClass, 0L) > 0))
+                .toList();
+        List<String> heading = new ArrayList<>(List.of("scheme", "ranks"));
+        classes.forEach(memoryClass -> heading.add(
+                memoryClass == MemoryClass.COMMUNICATION
+                        ? "exchange"
+                        : memoryClass.name().toLowerCase(Locale.ROOT)));
+        List<String> units = new ArrayList<>(List.of("", ""));
+        classes.forEach(_ -> units.add("MiB"));
+        Table table = new Table(heading, units);
+        for (SchemeResult result : results) {
+            Measured measured = result.measured();
+            if (measured != null) {
+                List<String> cells = new ArrayList<>(List.of(result.scheme(), Integer.toString(result.ranks())));
+                classes.forEach(memoryClass ->
+                        cells.add(mebibytes(measured.bytesByClass().getOrDefault(memoryClass, 0L))));
+                table.row(cells.toArray(String[]::new));
             }
         }
         return table.lines();

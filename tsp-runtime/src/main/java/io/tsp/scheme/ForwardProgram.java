@@ -14,7 +14,8 @@ import java.util.List;
  * @param staging memory for blocks of weights on their way into panels, one dimension, the program's dtype
  * @param inputs what the host writes before each run
  * @param inverseFrequencies f32 [d / 2] of the rotary embedding
- * @param totals f64 [replicas, 2]: {sum of losses in nats, valid labels} of every rank that holds tokens of its own
+ * @param totals f64 [microbatches * replicas, 2]: {sum of losses in nats, valid labels} of every rank that holds tokens of
+ *     its own, for one microbatch after the other
  * @param logits on rank 0 all pieces of the logits, if they were asked for; otherwise empty
  */
 public record ForwardProgram(

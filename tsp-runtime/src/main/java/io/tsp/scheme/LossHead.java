@@ -10,6 +10,8 @@ import io.tsp.op.ComputeOp.CrossEntropyFinish;
 import io.tsp.op.ComputeOp.CrossEntropyMerge;
 import io.tsp.op.ComputeOp.CrossEntropyUpdate;
 import io.tsp.op.ComputeOp.Gemm;
+import io.tsp.op.ComputeOp.Gemm.Form;
+import io.tsp.op.TrainingOp.CrossEntropyBackward;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
 import io.tsp.scheme.ForwardProgram.LogitsPiece;
@@ -37,8 +39,11 @@ public final class LossHead {
     private final Tensor labels;
     private final Tensor state;
     private final Tensor scratch;
+    private final Tensor roundedScratch;
     private final @Nullable Tensor logits;
     private final Range vocab;
+    private final RankBuilder builder;
+    private @Nullable Tensor totals;
     private boolean first = true;
 
     /**
@@ -57,7 +62,8 @@ public final class LossHead {
      * @param vocab the part of the vocabulary that this rank computes logits for
      * @param shard rows of the largest vocabulary shard
      */
-    public LossHead(ForwardBuilder builder, Tensor normed, Range vocab, long shard) {
+    public LossHead(RankBuilder builder, Tensor normed, Range vocab, long shard) {
+        this.builder = builder;
         this.program = builder.program();
         this.normed = normed;
         this.vocab = vocab;
@@ -68,7 +74,11 @@ public final class LossHead {
                 ? program.allocate("logits", MemoryClass.HOST, DType.F32, rows, vocab.count())
                 : null;
         long blockRows = Math.clamp(BLOCK_BYTES / Math.max(1, shard * DType.F32.bytes()), 1, Math.max(1, rows));
-        scratch = builder.activation("logits block", DType.F32, logits == null ? blockRows : 0, shard);
+        boolean needed = logits == null || builder.training() != null;
+        scratch = builder.activation("logits block", DType.F32, needed ? blockRows : 0, shard);
+        roundedScratch = builder.training() == null || builder.dtype() == DType.F32
+                ? scratch
+                : builder.activation("gradient of logits block", builder.dtype(), blockRows, shard);
     }
 
     /** Takes one vocabulary shard, weight [shard rows, h], into account. */
@@ -78,15 +88,46 @@ public final class LossHead {
         for (long from = 0; from < rows; from += step) {
             long count = Math.min(step, rows - from);
             Tensor block = logits == null
-                    ? scratch.reshape(scratch.count())
-                            .rows(0, count * shard.count())
-                            .reshape(count, shard.count())
+                    ? block(scratch, count, shard)
                     : logits.rows(from, count).slice(1, shard.from() - vocab.from(), shard.count());
             program.compute(new Gemm(normed.rows(from, count), weight, null, block, false));
             program.compute(new CrossEntropyUpdate(
                     block, labels.rows(from, count), state.rows(from, count), shard.from(), first));
         }
         first &= shard.isEmpty();
+    }
+
+    private static Tensor block(Tensor scratch, long rows, Range shard) {
+        return scratch.reshape(scratch.count()).rows(0, rows * shard.count()).reshape(rows, shard.count());
+    }
+
+    /**
+     * The gradients through one vocabulary shard, whose logits are computed again.
+     *
+     * @param dNormed f32 [T, h], added to unless first
+     * @param gradient f32 [shard rows, h], of the weight
+     */
+    public void backward(
+            Tensor weight, Range shard, Tensor dNormed, boolean first, Tensor gradient, boolean accumulate) {
+        long rows = normed.dim(0);
+        long from = 0;
+        do {
+            long count = Math.min(scratch.dim(0), rows - from);
+            Tensor block = block(scratch, count, shard);
+            Tensor dLogits = block(roundedScratch, count, shard);
+            Tensor x = normed.rows(from, count);
+            program.compute(new Gemm(x, weight, null, block, false));
+            program.compute(new CrossEntropyBackward(
+                    block,
+                    labels.rows(from, count),
+                    state.rows(from, count),
+                    builder.labelWeight(),
+                    dLogits,
+                    shard.from()));
+            program.compute(new Gemm(Form.NN, dLogits, weight, null, dNormed.rows(from, count), !first));
+            program.compute(new Gemm(Form.TN, dLogits, x, null, gradient, accumulate || from > 0));
+            from += count;
+        } while (from < rows);
     }
 
     /** Merges the states of ranks that hold the same tokens and different parts of the vocabulary. */
@@ -108,20 +149,31 @@ public final class LossHead {
     }
 
     /**
-     * Ends the program: totals of the ranks that hold different tokens, and the logits on rank 0.
+     * Ends the pass: totals of the ranks that hold different tokens, and the logits on rank 0.
      *
      * @param replicas ranks that together hold every token once, this one among them
      * @param parts the part of the logits that each rank of the world computes
      */
     public Result finish(Group replicas, int worldSize, IntFunction<LogitsPart> parts) {
-        Tensor totals = program.output(program.allocate("totals", MemoryClass.HOST, DType.F64, replicas.size(), 2));
+        Tensor totals = totals(replicas.size());
+        Tensor current = totals.rows((long) builder.microbatch() * replicas.size(), replicas.size());
         int self = replicas.indexOf(program.rank());
         List<Tensor> each = IntStream.range(0, replicas.size())
-                .mapToObj(i -> totals.rows(i, 1).reshape(2))
+                .mapToObj(i -> current.rows(i, 1).reshape(2))
                 .toList();
         program.compute(new CrossEntropyFinish(state, labels, each.get(self)));
         program.communicate(Lane.COPY, AllGather.inPlace(replicas, self, each));
+        first = true;
         return new Result(totals, logits == null ? List.of() : collect(logits, worldSize, parts));
+    }
+
+    /** Room for those of all microbatches. */
+    private Tensor totals(int replicas) {
+        if (totals == null) {
+            long rows = (long) builder.inputs().microbatches() * replicas;
+            totals = program.output(program.allocate("totals", MemoryClass.HOST, DType.F64, rows, 2));
+        }
+        return totals;
     }
 
     private List<LogitsPiece> collect(Tensor mine, int worldSize, IntFunction<LogitsPart> parts) {

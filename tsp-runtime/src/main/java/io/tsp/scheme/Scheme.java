@@ -12,4 +12,7 @@ public interface Scheme {
 
     /** The program of one rank. */
     ForwardProgram forward(ForwardRequest request, int rank);
+
+    /** One rank's step of training. */
+    TrainingProgram training(TrainingRequest request, int rank);
 }

@@ -43,6 +43,23 @@ class CompareCommandTest {
         checkTrace(trace);
     }
 
+    @Test
+    void trainingIsMeasuredAndAgreesWithSingle() throws IOException {
+        Path json = folder.resolve("compare.json");
+        Cli cli = Cli.ok("compare", "--mode", "train", "--seq", 203, "--repeat", 1, "--json", json);
+        Map<String, Object> document = Cli.json(json);
+        assertEquals("train", document.get("mode"));
+        List<Map<String, Object>> schemes = schemes(document);
+        assertEquals(ALL, schemes.stream().map(scheme -> scheme.get("scheme")).toList());
+        for (Map<String, Object> scheme : schemes) {
+            assertEquals("ok", scheme.get("status"));
+            assertTrue((double) scheme.get("maxError") < 1e-5, scheme.toString());
+            Map<?, ?> bytes = (Map<?, ?>) scheme.get("bytesByClass");
+            assertTrue(bytes.containsKey("optimizer") && bytes.containsKey("saved"), bytes.toString());
+        }
+        assertTrue(cli.out().contains("optimizer"), cli.out());
+    }
+
     private static void check(Map<String, Object> scheme) {
         assertEquals(
                 List.of(

@@ -9,8 +9,11 @@ import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.Comparison;
 import io.tsp.evaluate.ForwardPlan;
 import io.tsp.evaluate.ForwardRunner;
+import io.tsp.evaluate.ForwardWorkload;
 import io.tsp.evaluate.LogitsSample;
+import io.tsp.evaluate.MemoryNeed;
 import io.tsp.evaluate.SchemeResult;
+import io.tsp.evaluate.Workload;
 import io.tsp.model.ModelConfig;
 import io.tsp.model.Presets;
 import io.tsp.model.RandomWeights;
@@ -68,14 +71,16 @@ class ComparisonTest {
                 steps.add(what);
             }
         };
+        RandomWeights weights = new RandomWeights(CONFIG, 0);
+        Workload workload = new ForwardWorkload(CONFIG, DType.F32, BATCH, weights);
         Comparison.Task task =
-                new Comparison.Task(CONFIG, DType.F32, BATCH, new RandomWeights(CONFIG, 0), schemes, 2, availableBytes);
+                new Comparison.Task(CONFIG, DType.F32, BATCH, weights, workload, true, schemes, 2, availableBytes);
         return new Comparison(task, ComparisonTest::ranks, progress).run();
     }
 
     private static long planned(Scheme scheme, boolean logits) {
-        ForwardPlan plan = plan(scheme, logits);
-        return plan.plannedBytes(plan.allRanks()).values().stream()
+        MemoryNeed memory = plan(scheme, logits).memory();
+        return memory.plannedBytes(memory.allRanks()).values().stream()
                 .mapToLong(Long::longValue)
                 .sum();
     }
@@ -167,8 +172,8 @@ class ComparisonTest {
             try (Cluster cluster = ranks(3);
                     ForwardRunner runner = ForwardRunner.open(
                             cluster, plan, new RandomWeights(CONFIG, 0), Session.Mode.OVERLAPPED, loaded::addAndGet)) {
-                assertEquals(plan.weightBytes(plan.allRanks()), loaded.get(), scheme.name());
-                long arenas = plan.allRanks().stream()
+                assertEquals(plan.weightBytes(plan.memory().allRanks()), loaded.get(), scheme.name());
+                long arenas = plan.memory().allRanks().stream()
                         .mapToLong(rank -> runner.session().plan(rank).peakBytes())
                         .sum();
                 assertTrue(planned(scheme, false) <= arenas, scheme.name());

@@ -45,6 +45,57 @@ class EvalCommandTest {
         assertArrayEquals(Cli.floats(oracle, "logits_f32"), Cli.floats(logits, "logits"), tolerance);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"single", "tsp", "tp+sp-regions", "fsdp+sp"})
+    void gradientsAreThoseOfTransformers(String scheme) throws IOException {
+        Path model = Cli.FIXTURES.resolve("qwen2");
+        Path gradients = folder.resolve("gradients.safetensors");
+        Cli.ok(
+                "eval",
+                "--model",
+                model,
+                "--tokens",
+                model.resolve("oracle/s203.safetensors"),
+                "--scheme",
+                scheme,
+                "--gradients",
+                gradients);
+        Path expected = model.resolve("oracle/s203.gradients.safetensors");
+        try (SafetensorsFile file = SafetensorsFile.open(gradients)) {
+            assertEquals(26, file.tensors().size());
+            for (String name : file.tensors().keySet()) {
+                float[] values = Cli.floats(expected, name);
+                float largest = 0;
+                for (float value : values) {
+                    largest = Math.max(largest, Math.abs(value));
+                }
+                assertArrayEquals(values, Cli.floats(gradients, name), (float) TOLERANCE * largest, name);
+            }
+        }
+    }
+
+    @Test
+    void gradientsNeedAllRanksInOneProcess() {
+        Path model = Cli.FIXTURES.resolve("llama2");
+        Path gradients = folder.resolve("gradients.safetensors");
+        Cli cli = Cli.in(
+                Map.of("OMPI_COMM_WORLD_SIZE", "2", "OMPI_COMM_WORLD_RANK", "0"),
+                "eval",
+                "--model",
+                model,
+                "--tokens",
+                model.resolve("oracle/s17.safetensors"),
+                "--degree",
+                "2",
+                "--scheme",
+                "tsp",
+                "--gradients",
+                gradients);
+        assertEquals(2, cli.code());
+        assertTrue(cli.err().contains("--gradients needs all ranks in one process"), cli.err());
+        assertFalse(Files.exists(gradients));
+    }
+
     @Test
     void jsonHasTheFieldsThatScriptsRead() throws IOException {
         Path json = folder.resolve("eval.json");

@@ -83,7 +83,9 @@ class ExitCodeTest {
         bad.add(Bad.of(ExitCode.USAGE, "--deadline must be", tiny("--deadline", "0")));
         bad.add(Bad.of(ExitCode.USAGE, "--dtype is f32 or bf16", tiny("--dtype", "f16")));
         bad.add(Bad.of(ExitCode.USAGE, "--device is cpu", tiny("--device", "tpu")));
-        bad.add(Bad.of(ExitCode.USAGE, "not in this version", tiny("--mode", "train")));
+        bad.add(Bad.of(ExitCode.USAGE, "--mode is forward or train", "compare", "--mode", "infer"));
+        bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--recompute", "full"));
+        bad.add(Bad.of(ExitCode.USAGE, "selective or full", "compare", "--mode", "train", "--recompute", "none"));
         bad.add(Bad.of(ExitCode.USAGE, "--repeat must be", "compare", "--repeat", "0"));
         bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device cuda", tiny("--device", "cuda")));
         bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device sim:x", tiny("--device", "sim:x")));

@@ -17,9 +17,9 @@ class OptionListTest {
     private static final String OPTIONS = """
             tsp: --debug --help --version -V -h
             compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model --preset \
-            --ranks --repeat --schemes --seed --seq --text --threads --tokens --trace --version -V -h
+            --ranks --recompute --repeat --schemes --seed --seq --text --threads --tokens --trace --version -V -h
             doctor: --debug --help --json --version -V -h
-            eval: --batch --deadline --debug --degree --device --dp --dtype --help --json --logits --mode --model \
+            eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits --model \
             --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
             help: --debug --help -h
             """;

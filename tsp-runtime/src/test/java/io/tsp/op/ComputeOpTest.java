@@ -14,7 +14,6 @@ import io.tsp.op.ComputeOp.Embedding;
 import io.tsp.op.ComputeOp.GatedMlp;
 import io.tsp.op.ComputeOp.Gemm;
 import io.tsp.op.ComputeOp.PackPanels;
-import io.tsp.op.ComputeOp.Panels;
 import io.tsp.op.ComputeOp.RmsNorm;
 import io.tsp.op.ComputeOp.Rope;
 import io.tsp.tensor.Tensor;
@@ -41,10 +40,10 @@ class ComputeOpTest {
         Tensor down = tensors.f32("down", 64);
         assertEquals(
                 "READ x, READ gateUp, READ down, WRITE y",
-                Tensors.accesses(new GatedMlp(x, gateUp, down, y, 32, false)));
+                Tensors.accesses(new GatedMlp(x, gateUp, down, y, null, 32, false)));
         assertEquals(
                 "READ x, READ gateUp, READ down, ACCUMULATE y",
-                Tensors.accesses(new GatedMlp(x, gateUp, down, y, 32, true)));
+                Tensors.accesses(new GatedMlp(x, gateUp, down, y, null, 32, true)));
     }
 
     @Test
@@ -73,7 +72,7 @@ class ComputeOpTest {
 
     @Test
     void ropeTurnsInPlace() {
-        assertEquals("READ bias, READ w, ACCUMULATE x", Tensors.accesses(new Rope(x, bias, w, 1)));
+        assertEquals("READ bias, READ w, ACCUMULATE x", Tensors.accesses(new Rope(x, bias, w, 1, false)));
     }
 
     @Test

@@ -12,7 +12,9 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /**
@@ -23,6 +25,9 @@ import java.util.stream.Stream;
  */
 record Fixture(String model, String oracle) {
     private static final String SUFFIX = ".safetensors";
+    private static final String TRAINING = "training";
+    private static final String BF16_ERROR = ".bf16_error";
+    private static final String GRADIENTS = ".gradients.safetensors";
 
     /**
      * What transformers gives.
@@ -39,6 +44,8 @@ record Fixture(String model, String oracle) {
                 .filter(directory -> Files.isDirectory(directory.resolve("oracle")))
                 .filter(directory -> Files.exists(directory.resolve("config.transformers4.json")))
                 .flatMap(directory -> list(directory.resolve("oracle"))
+                        .filter(file -> !file.toString().endsWith(GRADIENTS)
+                                && !file.getFileName().toString().equals(TRAINING + SUFFIX))
                         .map(file -> new Fixture(directory.getFileName().toString(), name(file))));
     }
 
@@ -81,6 +88,69 @@ record Fixture(String model, String oracle) {
                     floats(file, "largest_logit")[0],
                     floats(file, "bf16_max_error")[0]);
         }
+    }
+
+    /**
+     * A weight's gradient by PyTorch.
+     *
+     * @param values [rows, columns] in f32
+     * @param bf16Error of transformers' own bf16 run, as a share of the Frobenius norm
+     */
+    record Gradient(long columns, float[] values, double bf16Error) {}
+
+    /** Whether {@link #gradients} are there. */
+    boolean hasGradients() {
+        return Files.exists(gradientFile());
+    }
+
+    /** By Hugging Face name. */
+    Map<String, Gradient> gradients() {
+        Map<String, Gradient> gradients = new TreeMap<>();
+        try (SafetensorsFile file = SafetensorsFile.open(gradientFile())) {
+            file.tensors().forEach((name, tensor) -> {
+                if (!name.endsWith(BF16_ERROR)) {
+                    gradients.put(
+                            name,
+                            new Gradient(
+                                    tensor.dims().size() == 1
+                                            ? 1
+                                            : tensor.dims().get(1),
+                                    floats(file, name),
+                                    floats(file, name + BF16_ERROR)[0]));
+                }
+            });
+        }
+        return gradients;
+    }
+
+    /** What PyTorch makes of the model in some steps of AdamW; {@link #tokens} are those of all microbatches. */
+    record Training(double[] losses, double[] gradientNorms, double[] learningRates, double[] settings) {}
+
+    static Fixture training(String model) {
+        return new Fixture(model, TRAINING);
+    }
+
+    Training training() {
+        try (SafetensorsFile file = SafetensorsFile.open(file())) {
+            return new Training(
+                    doubles(file, "losses"),
+                    doubles(file, "gradient_norms"),
+                    doubles(file, "learning_rates"),
+                    doubles(file, "settings"));
+        }
+    }
+
+    private static double[] doubles(SafetensorsFile file, String name) {
+        StoredTensor tensor = Objects.requireNonNull(file.tensors().get(name), name);
+        ByteBuffer bytes = ByteBuffer.allocate(Math.toIntExact(tensor.bytes())).order(ByteOrder.LITTLE_ENDIAN);
+        file.read(tensor, 0, bytes);
+        double[] values = new double[bytes.flip().remaining() / Double.BYTES];
+        bytes.asDoubleBuffer().get(values);
+        return values;
+    }
+
+    private Path gradientFile() {
+        return directory().resolve("oracle").resolve(oracle + GRADIENTS);
     }
 
     private Path file() {

@@ -9,6 +9,7 @@ import io.tsp.program.MemoryPlan;
 import io.tsp.program.Program;
 import io.tsp.program.Session;
 import io.tsp.program.Step;
+import io.tsp.scheme.Recompute;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Slot;
@@ -53,21 +54,43 @@ class PlannedMemoryTest {
                                 new Run(new Fixture("qwen2", "s203"), scheme, DType.BF16))));
     }
 
+    static Stream<Run> steps() {
+        return IntStream.of(1, 2, 3, 4, 8)
+                .boxed()
+                .flatMap(degree -> Schemes.all(degree, 1).stream())
+                .map(scheme -> new Run(Fixture.training("llama2"), scheme, DType.BF16));
+    }
+
     @ParameterizedTest
     @MethodSource("runs")
     void isTouchedAsPlanned(Run run) {
         try (Forward forward = Forward.open(libraries, run, Session.Mode.OVERLAPPED)) {
             forward.run();
             for (int rank : forward.session().localRanks()) {
-                judge(run, forward, rank);
+                judge(run, forward.session(), forward.program(rank), rank);
             }
         }
     }
 
-    private static void judge(Run run, Forward forward, int rank) {
-        MemoryPlan plan = forward.session().plan(rank);
-        Map<MemoryClass, Long> touched = forward.session().touchedBytes(rank);
-        Map<MemoryClass, Long> predicted = highWaterMarks(forward.program(rank), plan);
+    @ParameterizedTest
+    @MethodSource("steps")
+    void trainingTouchesWhatIsPlanned(Run run) {
+        try (Steps steps = Steps.open(libraries, run, Recompute.SELECTIVE, DType.F32, Session.Mode.OVERLAPPED)) {
+            steps.next();
+            for (int rank : steps.runner().session().localRanks()) {
+                judge(
+                        run,
+                        steps.runner().session(),
+                        steps.runner().plan().programs().get(rank).model().program(),
+                        rank);
+            }
+        }
+    }
+
+    private static void judge(Run run, Session session, Program program, int rank) {
+        MemoryPlan plan = session.plan(rank);
+        Map<MemoryClass, Long> touched = session.touchedBytes(rank);
+        Map<MemoryClass, Long> predicted = highWaterMarks(program, plan);
         plan.arenaBytes().forEach((memoryClass, planned) -> {
             String what = run + ", rank " + rank + ", " + memoryClass;
             if (memoryClass == MemoryClass.TRANSIENT) {

@@ -74,7 +74,7 @@ class InitializationCheckTest {
                 .findFirst()
                 .orElseThrow();
         Gemm gemm = (Gemm) output.op();
-        tsp.withOp(2, output, new Gemm(gemm.a(), gemm.weight(), null, gemm.out(), true))
+        tsp.withOp(2, output, new Gemm(gemm.a(), gemm.b(), null, gemm.out(), true))
                 .assertDefect("rank 2", output, "slot y");
     }
 

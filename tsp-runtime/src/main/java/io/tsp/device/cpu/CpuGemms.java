@@ -10,6 +10,7 @@ import io.tsp.ffm.MatmulSpec.Bias;
 import io.tsp.ffm.MatmulSpec.Dtype;
 import io.tsp.ffm.MatmulSpec.Matrix;
 import io.tsp.op.ComputeOp.Gemm;
+import io.tsp.op.ComputeOp.Gemm.Form;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.HashMap;
@@ -39,7 +40,7 @@ final class CpuGemms implements Gemms, AutoCloseable {
             public Launch bind(Binding binding) {
                 Tensor biasTensor = op.bias();
                 long src = binding.address().applyAsLong(op.a());
-                long weights = binding.address().applyAsLong(op.weight());
+                long weights = binding.address().applyAsLong(op.b());
                 long bias = biasTensor == null ? 0 : binding.address().applyAsLong(biasTensor);
                 long dst = binding.address().applyAsLong(op.out());
                 return () -> matmul.execute(src, weights, bias, dst, binding.workspace());
@@ -52,12 +53,16 @@ final class CpuGemms implements Gemms, AutoCloseable {
         return new MatmulSpec(
                 op.out().dim(0),
                 op.out().dim(1),
-                op.a().dim(1),
-                Matrix.of(dtype(op.a()), leadingStride(op.a())),
-                Matrix.transposed(dtype(op.weight()), leadingStride(op.weight())),
+                op.depth(),
+                matrix(op.a(), op.form() == Form.TN),
+                matrix(op.b(), op.form() == Form.NT),
                 bias == null ? Bias.NONE : bias.dtype() == DType.F32 ? Bias.F32 : Bias.BF16,
-                Matrix.of(dtype(op.out()), leadingStride(op.out())),
+                matrix(op.out(), false),
                 op.accumulate());
+    }
+
+    private static Matrix matrix(Tensor tensor, boolean transposed) {
+        return new Matrix(dtype(tensor), leadingStride(tensor), transposed);
     }
 
     private static long leadingStride(Tensor tensor) {

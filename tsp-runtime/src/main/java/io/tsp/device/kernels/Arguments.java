@@ -3,6 +3,7 @@ package io.tsp.device.kernels;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_ACCUMULATE;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_CAUSAL;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_FIRST;
+import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_INVERSE;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_KEEP_OUT_OF_RANGE;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_PANELS_GATE_UP;
 import static io.tsp.ffm.generated.kernels.tsp_kernels_h.TSP_PANELS_PLAIN;
@@ -35,6 +36,12 @@ final class Arguments {
 
     static MemorySegment of(Attention op, Structs structs) {
         MemorySegment args = tsp_attention_args.allocate(structs.arena());
+        fill(args, op, structs);
+        return args;
+    }
+
+    /** Also where the struct is part of another one. */
+    static void fill(MemorySegment args, Attention op, Structs structs) {
         tsp_attention_args.struct_size(args, Math.toIntExact(tsp_attention_args.sizeof()));
         structs.fill(tsp_attention_args.q(args), op.q());
         structs.fill(tsp_attention_args.k(args), op.k());
@@ -50,7 +57,6 @@ final class Arguments {
         tsp_attention_args.batch(args, op.batch());
         tsp_attention_args.window(args, op.window());
         tsp_attention_args.scale(args, op.scale());
-        return args;
     }
 
     static MemorySegment of(GatedMlp op, Structs structs) {
@@ -60,6 +66,7 @@ final class Arguments {
         structs.fill(tsp_gated_mlp_args.gate_up(args), op.gateUp());
         structs.fill(tsp_gated_mlp_args.down(args), op.down());
         structs.fill(tsp_gated_mlp_args.y(args), op.y());
+        structs.fill(tsp_gated_mlp_args.saved(args), op.saved());
         tsp_gated_mlp_args.flags(args, op.accumulate() ? TSP_ACCUMULATE() : 0);
         tsp_gated_mlp_args.intermediate(args, op.intermediate());
         return args;
@@ -95,6 +102,7 @@ final class Arguments {
         structs.fill(tsp_rope_args.positions(args), op.positions());
         structs.fill(tsp_rope_args.inv_freq(args), op.invFreq());
         tsp_rope_args.attention_scale(args, op.attentionScale());
+        tsp_rope_args.flags(args, op.inverse() ? TSP_INVERSE() : 0);
         return args;
     }
 

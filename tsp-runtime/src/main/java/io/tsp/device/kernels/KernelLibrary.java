@@ -17,6 +17,17 @@ import io.tsp.op.ComputeOp.Gemm;
 import io.tsp.op.ComputeOp.PackPanels;
 import io.tsp.op.ComputeOp.RmsNorm;
 import io.tsp.op.ComputeOp.Rope;
+import io.tsp.op.TrainingOp;
+import io.tsp.op.TrainingOp.AdamW;
+import io.tsp.op.TrainingOp.AttentionBackward;
+import io.tsp.op.TrainingOp.Clip;
+import io.tsp.op.TrainingOp.ColumnSum;
+import io.tsp.op.TrainingOp.CrossEntropyBackward;
+import io.tsp.op.TrainingOp.EmbeddingBackward;
+import io.tsp.op.TrainingOp.GatedMlpBackward;
+import io.tsp.op.TrainingOp.RmsNormBackward;
+import io.tsp.op.TrainingOp.SquareSum;
+import io.tsp.op.TrainingOp.Sum;
 import io.tsp.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -64,6 +75,23 @@ public final class KernelLibrary {
             case CrossEntropyFinish finish ->
                 kernel(table.crossEntropyFinish(), structs -> Arguments.of(finish, structs));
             case Copy copy -> kernel(table.copy(), structs -> Arguments.of(copy, structs));
+            case TrainingOp training -> prepare(training);
+        };
+    }
+
+    private Kernel prepare(TrainingOp training) {
+        return switch (training) {
+            case AttentionBackward op -> kernel(table.attentionBackward(), args -> TrainingArguments.of(op, args));
+            case GatedMlpBackward op -> kernel(table.gatedMlpBackward(), args -> TrainingArguments.of(op, args));
+            case RmsNormBackward op -> kernel(table.rmsNormBackward(), args -> TrainingArguments.of(op, args));
+            case EmbeddingBackward op -> kernel(table.embeddingBackward(), args -> TrainingArguments.of(op, args));
+            case CrossEntropyBackward op ->
+                kernel(table.crossEntropyBackward(), args -> TrainingArguments.of(op, args));
+            case ColumnSum op -> kernel(table.columnSum(), args -> TrainingArguments.of(op, args));
+            case Sum op -> kernel(table.sum(), args -> TrainingArguments.of(op, args));
+            case SquareSum op -> kernel(table.squareSum(), args -> TrainingArguments.of(op, args));
+            case Clip op -> kernel(table.clip(), args -> TrainingArguments.of(op, args));
+            case AdamW op -> kernel(table.adamw(), args -> TrainingArguments.of(op, args));
         };
     }
 

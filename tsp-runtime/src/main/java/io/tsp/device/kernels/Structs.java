@@ -32,13 +32,17 @@ final class Structs {
         if (tensor == null) {
             return;
         }
-        tsp_tensor.data(struct, MemorySegment.ofAddress(address.applyAsLong(tensor)));
+        tsp_tensor.data(struct, address(tensor));
         tsp_tensor.rank(struct, tensor.shape().rank());
         tsp_tensor.dtype(struct, dtype(tensor.dtype()));
         for (int i = 0; i < tensor.shape().rank(); i++) {
             tsp_tensor.shape(struct, i, tensor.dim(i));
             tsp_tensor.strides(struct, i, tensor.strides().dim(i));
         }
+    }
+
+    MemorySegment address(Tensor tensor) {
+        return MemorySegment.ofAddress(address.applyAsLong(tensor));
     }
 
     MemorySegment chunks(List<Chunk> chunks) {

@@ -7,8 +7,8 @@ import io.tsp.model.MlpShard;
 import io.tsp.model.ModelConfig;
 import io.tsp.model.Parameter;
 import io.tsp.model.WeightNames;
-import io.tsp.op.ComputeOp.Panels;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.op.Panels;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,10 +21,10 @@ import java.util.stream.IntStream;
  * rank.
  */
 final class GatheredWeights {
-    private final ForwardBuilder builder;
-    private final ModelConfig config;
-    private final Group group;
-    private final int self;
+    final RankBuilder builder;
+    final ModelConfig config;
+    final Group group;
+    final int self;
     private final ShardedWeight q;
     private final ShardedWeight kv;
     private final ShardedWeight out;
@@ -32,7 +32,7 @@ final class GatheredWeights {
     private final ShardedWeight down;
     private final ShardedWeight table;
 
-    GatheredWeights(ForwardBuilder builder, Group group) {
+    GatheredWeights(RankBuilder builder, Group group) {
         this.builder = builder;
         this.config = builder.config();
         this.group = group;
@@ -55,63 +55,74 @@ final class GatheredWeights {
                 IntStream.range(0, group.size()).mapToObj(count).toList());
     }
 
-    private Range part(long rows, int index) {
+    Range part(long rows, int index) {
         return Range.part(rows, group.size(), index);
     }
 
-    private Range features(int index) {
+    Range features(int index) {
         return Range.part(config.intermediate(), Panels.FEATURES, group.size(), index);
     }
 
-    private Range panelRows(int index) {
+    Range panelRows(int index) {
         return Range.part(config.hidden(), Panels.COLUMNS, group.size(), index);
     }
 
-    private long qRows() {
+    long qRows() {
         return (long) config.heads() * config.headDim();
     }
 
-    private long kvRows() {
+    long kvRows() {
         return (long) config.kvHeads() * config.headDim();
     }
 
     /** Projections of all heads of a layer, gathered. */
     AttentionShard.Weights attention(int layer) {
-        Range all = new Range(0, config.hidden());
-        Tensor qShard = builder.parameter(WeightNames.attention(layer, "q_proj"), part(qRows(), self), all);
-        Tensor outShard = builder.parameter(
-                WeightNames.attention(layer, "o_proj"), part(config.hidden(), self), new Range(0, qRows()));
+        Tensor qShard = builder.weights().matrix(WeightNames.attention(layer, "q_proj"), part(qRows(), self), hidden());
+        Tensor outShard = builder.weights()
+                .matrix(WeightNames.attention(layer, "o_proj"), part(config.hidden(), self), new Range(0, qRows()));
+        Range kv = part(2 * kvRows(), self);
+        Tensor kvShard = builder.weights()
+                .buffer(
+                        "layer " + layer + " k and v weights",
+                        kv.count() * config.hidden(),
+                        buffer -> kvParts(layer, buffer));
         Tensor wholeQ = q.gather(flat(qShard)).reshape(qRows(), config.hidden());
-        Tensor wholeKv = kv.gather(kvShard(layer)).reshape(2 * kvRows(), config.hidden());
+        Tensor wholeKv = this.kv.gather(kvShard).reshape(2 * kvRows(), config.hidden());
         Tensor wholeOut = out.gather(flat(outShard)).reshape(config.hidden(), qRows());
         if (!config.qkvBias()) {
             return new AttentionShard.Weights(wholeQ, wholeKv, wholeOut, null, null);
         }
-        Tensor qBias = builder.vector(WeightNames.bias(layer, "q_proj"), qRows());
-        Tensor kvBias = builder.parameterBuffer("layer " + layer + " k and v bias", 2 * kvRows());
-        Range column = new Range(0, 1);
-        builder.fill(keysAndValues(
-                kvBias,
-                new Range(0, 2 * kvRows()),
-                column,
-                WeightNames.bias(layer, "k_proj"),
-                WeightNames.bias(layer, "v_proj")));
+        Tensor qBias = builder.weights().vector(WeightNames.bias(layer, "q_proj"), qRows());
+        Tensor kvBias = builder.weights()
+                .buffer("layer " + layer + " k and v bias", 2 * kvRows(), buffer -> kvBiasParts(layer, buffer));
         return new AttentionShard.Weights(wholeQ, wholeKv, wholeOut, qBias, kvBias);
     }
 
-    private Tensor kvShard(int layer) {
-        Range rows = part(2 * kvRows(), self);
-        Tensor shard = builder.parameterBuffer("layer " + layer + " k and v weights", rows.count() * config.hidden());
-        builder.fill(keysAndValues(
-                shard.reshape(rows.count(), config.hidden()),
-                rows,
-                new Range(0, config.hidden()),
-                WeightNames.attention(layer, "k_proj"),
-                WeightNames.attention(layer, "v_proj")));
-        return shard;
+    private Range hidden() {
+        return new Range(0, config.hidden());
     }
 
-    /** Rows of [K; V], which are two tensors in the model's files. */
+    /** What this rank's rows of [K; V] are, which are two tensors in the model's files. */
+    List<Parameter> kvParts(int layer, Tensor buffer) {
+        Range rows = part(2 * kvRows(), self);
+        return keysAndValues(
+                buffer.reshape(rows.count(), config.hidden()),
+                rows,
+                hidden(),
+                WeightNames.attention(layer, "k_proj"),
+                WeightNames.attention(layer, "v_proj"));
+    }
+
+    /** What the biases of [K; V], whole on every rank, are. */
+    List<Parameter> kvBiasParts(int layer, Tensor buffer) {
+        return keysAndValues(
+                buffer,
+                new Range(0, 2 * kvRows()),
+                new Range(0, 1),
+                WeightNames.bias(layer, "k_proj"),
+                WeightNames.bias(layer, "v_proj"));
+    }
+
     private List<Parameter> keysAndValues(Tensor target, Range rows, Range columns, String keys, String values) {
         long border = kvRows();
         Range k = new Range(Math.min(rows.from(), border), Math.min(rows.to(), border));
@@ -126,29 +137,34 @@ final class GatheredWeights {
     MlpShard.Weights mlp(int layer) {
         Range features = features(self);
         Range rows = panelRows(self);
-        Tensor gateUpShard = builder.parameterBuffer(
-                "layer " + layer + " gate and up weights", Panels.gateUpCount(features.count(), config.hidden()));
-        Tensor downShard = builder.parameterBuffer(
-                "layer " + layer + " down weights", Panels.downCount(config.intermediate(), rows.count()));
-        builder.fill(List.of(
-                new Parameter(
-                        gateUpShard,
-                        new Parameter.GateUpPanels(
-                                WeightNames.mlp(layer, "gate_proj"),
-                                WeightNames.mlp(layer, "up_proj"),
-                                features,
-                                new Range(0, config.hidden()))),
-                new Parameter(
-                        downShard,
-                        new Parameter.Panels(
-                                WeightNames.mlp(layer, "down_proj"), rows, new Range(0, config.intermediate())))));
+        Tensor gateUpShard = builder.weights()
+                .buffer(
+                        "layer " + layer + " gate and up weights",
+                        Panels.gateUpCount(features.count(), config.hidden()),
+                        buffer -> List.of(new Parameter(
+                                buffer,
+                                new Parameter.GateUpPanels(
+                                        WeightNames.mlp(layer, "gate_proj"),
+                                        WeightNames.mlp(layer, "up_proj"),
+                                        features,
+                                        hidden()))));
+        Tensor downShard = builder.weights()
+                .buffer(
+                        "layer " + layer + " down weights",
+                        Panels.downCount(config.intermediate(), rows.count()),
+                        buffer -> List.of(new Parameter(
+                                buffer,
+                                new Parameter.Panels(
+                                        WeightNames.mlp(layer, "down_proj"),
+                                        rows,
+                                        new Range(0, config.intermediate())))));
         return new MlpShard.Weights(
                 gateUp.gather(gateUpShard), down.gather(downShard), Panels.pad(config.intermediate()));
     }
 
     /** This rank's rows of the embedding table or of the output projection. */
     Tensor vocabularyShard(String name) {
-        return builder.parameter(name, part(config.vocab(), self), new Range(0, config.hidden()));
+        return builder.weights().matrix(name, part(config.vocab(), self), hidden());
     }
 
     /** The table whole, [V, h]. */

@@ -4,7 +4,7 @@ import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp.AllGather;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,7 +21,7 @@ final class ShardedWeight {
     private final List<Tensor> parts = new ArrayList<>();
 
     /** @param counts elements of each rank's shard; one after the other they are the whole weight */
-    ShardedWeight(ForwardBuilder builder, String name, Group group, List<Long> counts) {
+    ShardedWeight(RankBuilder builder, String name, Group group, List<Long> counts) {
         this.program = builder.program();
         this.group = group;
         this.self = group.indexOf(program.rank());

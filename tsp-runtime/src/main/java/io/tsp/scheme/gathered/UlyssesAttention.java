@@ -8,10 +8,14 @@ import io.tsp.mesh.TokenPlacement;
 import io.tsp.model.AttentionShard;
 import io.tsp.model.Block;
 import io.tsp.op.CommunicationOp.AllToAll;
+import io.tsp.op.ComputeOp.Attention;
 import io.tsp.op.ComputeOp.Copy;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.RankBuilder;
+import io.tsp.scheme.RankWeights.Sharing;
+import io.tsp.scheme.SequenceAttention;
+import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,33 +26,36 @@ import org.jspecify.annotations.Nullable;
  * Ulysses (arXiv 2309.14509): all-to-all from own tokens of all heads to all tokens of own heads, attention over whole
  * sequences, all-to-all back. With more ranks than key/value heads a head goes to every rank that reads it.
  */
-final class UlyssesAttention implements GatheredAttention {
+final class UlyssesAttention implements SequenceAttention {
+    final RankBuilder builder;
+    final Group group;
+    final List<Bucket> buckets;
+    final List<TokenPlacement> placements;
+    final Tensor normed;
+    final Tensor ownQueries;
+    final Tensor ownKeysAndValues;
+    final Tensor queries;
+    final Tensor keysAndValues;
+    final Tensor merged;
     private final ProgramBuilder program;
     private final Block block;
-    private final Group group;
     private final int self;
     private final long headDim;
-    private final List<Bucket> buckets;
     private final Block.Tokens tokens;
-    private final Tensor normed;
     private final Tensor y;
-    private final Tensor ownQueries;
-    private final Tensor ownKeysAndValues;
     private final List<Tensor> queriesToSend;
     private final List<Tensor> kvToSend;
-    private final Tensor queries;
-    private final Tensor keysAndValues;
     private final List<Tensor> queryParts;
     private final List<Tensor> kvParts;
     private final Tensor attended;
-    private final List<Tensor> attendedParts;
     private final List<Tensor> returned;
-    private final Tensor merged;
 
-    UlyssesAttention(ForwardBuilder builder, Group group, List<TokenPlacement> placements, Tensor normed, Tensor y) {
+    UlyssesAttention(RankBuilder builder, Group group, List<TokenPlacement> placements, Tensor normed, Tensor y) {
+        this.builder = builder;
         this.program = builder.program();
         this.block = builder.block();
         this.group = group;
+        this.placements = placements;
         this.self = group.indexOf(program.rank());
         this.normed = normed;
         this.y = y;
@@ -57,8 +64,8 @@ final class UlyssesAttention implements GatheredAttention {
         tokens = builder.attentionTokens(placements, placements);
         long own = normed.dim(0);
         long all = placements.stream().mapToLong(TokenPlacement::rows).sum();
-        List<Long> queryWidths = widths(bucket -> bucket.heads().count());
-        List<Long> kvWidths = widths(bucket -> 2 * bucket.kvUsed().count());
+        List<Long> queryWidths = queryWidths();
+        List<Long> kvWidths = kvWidths();
         ownQueries = builder.activation("own queries", builder.dtype(), own, sum(queryWidths));
         ownKeysAndValues = builder.activation(
                 "own keys and values",
@@ -76,10 +83,19 @@ final class UlyssesAttention implements GatheredAttention {
         attended = builder.activation("attended", builder.dtype(), all, queries.dim(1));
         queryParts = rowsOf(queries, placements);
         kvParts = rowsOf(keysAndValues, placements);
-        attendedParts = rowsOf(attended, placements);
         Tensor back = builder.arrival("attended of own tokens", own * sum(queryWidths));
         returned = messages(back.reshape(own, sum(queryWidths)), queryWidths);
         merged = builder.activation("merged heads", builder.dtype(), own, sum(queryWidths));
+    }
+
+    /** Columns of each rank's query heads. */
+    List<Long> queryWidths() {
+        return widths(bucket -> bucket.heads().count());
+    }
+
+    /** Columns of the keys and values that each rank reads. */
+    List<Long> kvWidths() {
+        return widths(bucket -> 2 * bucket.kvUsed().count());
     }
 
     private List<Long> widths(ToLongFunction<Bucket> heads) {
@@ -88,12 +104,12 @@ final class UlyssesAttention implements GatheredAttention {
                 .toList();
     }
 
-    private static long sum(List<Long> values) {
+    static long sum(List<Long> values) {
         return values.stream().mapToLong(Long::longValue).sum();
     }
 
     /** Cuts a buffer into dense matrices [rows, width i], one for each peer. */
-    private static List<Tensor> messages(Tensor buffer, List<Long> widths) {
+    static List<Tensor> messages(Tensor buffer, List<Long> widths) {
         Tensor flat = buffer.reshape(buffer.count());
         List<Tensor> parts = new ArrayList<>();
         long first = 0;
@@ -105,7 +121,7 @@ final class UlyssesAttention implements GatheredAttention {
         return parts;
     }
 
-    private static List<Tensor> rowsOf(Tensor tensor, List<TokenPlacement> placements) {
+    static List<Tensor> rowsOf(Tensor tensor, List<TokenPlacement> placements) {
         List<Tensor> parts = new ArrayList<>();
         long first = 0;
         for (TokenPlacement placement : placements) {
@@ -116,31 +132,97 @@ final class UlyssesAttention implements GatheredAttention {
     }
 
     @Override
-    public void forward(int layer, AttentionShard.Weights weights, Block.@Nullable HeadNorms headNorms) {
-        block.projectQueries(normed, weights, headNorms, ownQueries);
-        block.projectKeysAndValues(normed, weights, headNorms, ownKeysAndValues);
-        for (int i = 0; i < buckets.size(); i++) {
-            Range heads = buckets.get(i).heads();
-            Range kv = buckets.get(i).kvUsed();
-            long kvWidth = kv.count() * headDim;
-            long values = ownKeysAndValues.dim(1) / 2;
-            copy(ownQueries, heads.from() * headDim, queriesToSend.get(i), 0, heads.count() * headDim);
-            copy(ownKeysAndValues, kv.from() * headDim, kvToSend.get(i), 0, kvWidth);
-            copy(ownKeysAndValues, values + kv.from() * headDim, kvToSend.get(i), kvWidth, kvWidth);
-        }
-        exchange(queriesToSend, queryParts);
-        exchange(kvToSend, kvParts);
-        block.attend(layer, queries, keysAndValues, tokens, attended);
-        exchange(attendedParts, returned);
-        long column = 0;
-        for (Tensor part : returned) {
-            copy(part, 0, merged, column, part.dim(1));
-            column += part.dim(1);
-        }
+    public void forward(int layer, AttentionShard.Weights weights) {
+        project(layer, weights, false);
+        program.compute(attention(layer));
+        merge(layer);
         block.output(merged, weights, y, false);
     }
 
-    private void exchange(List<Tensor> send, List<Tensor> receive) {
+    /** Own tokens of all heads become all tokens of own heads. */
+    private void project(int layer, AttentionShard.Weights weights, boolean restoring) {
+        Block.HeadNorms norms = builder.headNorms(layer);
+        boolean kept = restoring && norms != null;
+        block.projectQueries(normed, weights, norms, ownQueries, kept ? queriesBeforeNorm() : null);
+        block.projectKeysAndValues(normed, weights, norms, ownKeysAndValues, kept ? keysBeforeNorm() : null);
+        for (int i = 0; i < buckets.size(); i++) {
+            copy(queryColumns(ownQueries, i), queriesToSend.get(i));
+            copyKeysAndValues(i, ownKeysAndValues, kvToSend.get(i), false);
+        }
+        exchange(queriesToSend, queryParts);
+        exchange(kvToSend, kvParts);
+    }
+
+    private Attention attention(int layer) {
+        return block.attention(layer, queries, keysAndValues, tokens, attended(layer), logSumExp(layer));
+    }
+
+    /** All tokens of own heads become own tokens of all heads. */
+    private void merge(int layer) {
+        exchange(rowsOf(attended(layer), placements), returned);
+        for (int i = 0; i < buckets.size(); i++) {
+            copy(returned.get(i), queryColumns(merged, i));
+        }
+    }
+
+    /** The launch of a layer and all it reads and writes, as in the forward pass; also the projections before norms. */
+    Attention restore(int layer, AttentionShard.Weights weights) {
+        project(layer, weights, true);
+        Attention attention = attention(layer);
+        if (!builder.keepsAttention()) {
+            program.compute(attention);
+        }
+        merge(layer);
+        return attention;
+    }
+
+    Tensor queriesBeforeNorm() {
+        return builder.scratch("queries before norm", builder.dtype(), ownQueries.dim(0), ownQueries.dim(1));
+    }
+
+    Tensor keysBeforeNorm() {
+        return builder.scratch(
+                "keys before norm", builder.dtype(), ownKeysAndValues.dim(0), ownKeysAndValues.dim(1) / 2);
+    }
+
+    private Tensor attended(int layer) {
+        return builder.keepsAttention()
+                ? builder.saved("layer " + layer + " attended", builder.dtype(), attended.dim(0), attended.dim(1))
+                : attended;
+    }
+
+    private @Nullable Tensor logSumExp(int layer) {
+        if (builder.training() == null) {
+            return null;
+        }
+        long heads = queries.dim(1) / headDim;
+        return builder.keepsAttention()
+                ? builder.saved("layer " + layer + " log-sum-exp", DType.F32, queries.dim(0), heads)
+                : builder.scratch("log-sum-exp", DType.F32, queries.dim(0), heads);
+    }
+
+    /** The columns of rank i's query heads. */
+    Tensor queryColumns(Tensor all, int i) {
+        Range heads = buckets.get(i).heads();
+        return all.slice(1, heads.from() * headDim, heads.count() * headDim);
+    }
+
+    /** Between the keys and values of all heads and a message with those that rank i reads. */
+    void copyKeysAndValues(int i, Tensor all, Tensor message, boolean back) {
+        Range kv = buckets.get(i).kvUsed();
+        long width = kv.count() * headDim;
+        for (int half = 0; half < 2; half++) {
+            Tensor columns = all.slice(1, half * all.dim(1) / 2 + kv.from() * headDim, width);
+            Tensor part = message.slice(1, half * width, width);
+            copy(back ? part : columns, back ? columns : part);
+        }
+    }
+
+    private void copy(Tensor source, Tensor target) {
+        program.compute(new Copy(source, target));
+    }
+
+    void exchange(List<Tensor> send, List<Tensor> receive) {
         if (group.size() == 1) {
             program.compute(new Copy(send.getFirst(), receive.getFirst()));
         } else {
@@ -148,7 +230,8 @@ final class UlyssesAttention implements GatheredAttention {
         }
     }
 
-    private void copy(Tensor source, long fromColumn, Tensor target, long toColumn, long columns) {
-        program.compute(new Copy(source.slice(1, fromColumn, columns), target.slice(1, toColumn, columns)));
+    @Override
+    public Backward backward(Tensor dY, Tensor dNormed, Sharing headNorms) {
+        return new UlyssesBackward(this, dY, dNormed, headNorms);
     }
 }

@@ -4,10 +4,14 @@ import io.tsp.mesh.Mesh;
 import io.tsp.mesh.Mesh.Axis;
 import io.tsp.mesh.TokenPlacement;
 import io.tsp.mesh.Zigzag;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.ForwardPass;
 import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.ForwardRequest;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.scheme.Scheme;
+import io.tsp.scheme.TrainingProgram;
+import io.tsp.scheme.TrainingRequest;
+import io.tsp.scheme.TrainingStep;
 
 /**
  * Tensor parallelism over T ranks (Megatron, arXiv 1909.08053: weights sharded, tokens replicated, outputs all-reduced)
@@ -36,14 +40,20 @@ public record TpSpScheme(String name, int tp, int sp, int dp, boolean regions) i
 
     @Override
     public ForwardProgram forward(ForwardRequest request, int rank) {
-        ForwardBuilder builder = new ForwardBuilder(request, rank, tokens(request, rank));
-        return builder.build(new TpSpSublayers(this, builder));
+        RankBuilder builder = new RankBuilder(request, rank, tokens(request, rank));
+        return ForwardPass.program(builder, new TpSpSublayers(this, builder));
+    }
+
+    @Override
+    public TrainingProgram training(TrainingRequest request, int rank) {
+        RankBuilder builder = new RankBuilder(request, rank, tokens(request.forward(), rank));
+        return TrainingStep.program(builder, new TpSpSublayers(this, builder), mesh().worldSize());
     }
 
     /** Tokens whose queries a rank computes: the same on all ranks of a tp group. */
     TokenPlacement tokens(ForwardRequest request, int rank) {
         return new TokenPlacement(
-                ForwardBuilder.replicaBatch(request, mesh(), rank),
+                RankBuilder.replicaBatch(request, mesh(), rank),
                 Zigzag.chunks(request.seq(), sp, mesh().index(rank, SP)));
     }
 }

@@ -9,13 +9,13 @@ import io.tsp.op.ComputeOp.Copy;
 import io.tsp.op.ComputeOp.Embedding;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
-import io.tsp.scheme.ForwardBuilder;
 import io.tsp.scheme.ForwardProgram.TokenKind;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BiConsumer;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The embedding table and the output projection under tsp. Untied, the table is sharded by hidden columns: each rank
@@ -23,32 +23,51 @@ import java.util.stream.IntStream;
  * vocabulary and travels, once for the embedding and once for the logits.
  */
 final class TspEmbedding {
-    private final ForwardBuilder builder;
-    private final ProgramBuilder program;
-    private final Group group;
-    private final int self;
-    private final List<TokenPlacement> placements;
-    private final List<Range> vocabularies;
-    private final Tensor vocabularyShard;
-    private final WeightRing ring;
+    final RankBuilder builder;
+    final Group group;
+    final int self;
+    final List<Range> vocabularies;
+    final WeightRing ring;
+    /** Of the rank's own tokens if the table is tied, else of all tokens of the group. */
+    final Tensor ids;
 
-    TspEmbedding(ForwardBuilder builder, Group group, List<TokenPlacement> placements) {
+    private final ProgramBuilder program;
+    private final List<TokenPlacement> placements;
+    private final List<Range> columns;
+    private final @Nullable Tensor found;
+    private final Tensor exchanged;
+
+    TspEmbedding(RankBuilder builder, Group group, List<TokenPlacement> placements) {
         this.builder = builder;
         this.program = builder.program();
         this.group = group;
         this.self = group.indexOf(program.rank());
         this.placements = placements;
-        vocabularies = TspScheme.vocabularies(builder, group);
-        vocabularyShard =
-                builder.parameter(WeightNames.head(builder.config()), vocabularies.get(self), new Range(0, hidden()));
+        vocabularies = IntStream.range(0, group.size())
+                .mapToObj(i -> Range.part(builder.config().vocab(), group.size(), i))
+                .toList();
+        columns = IntStream.range(0, group.size())
+                .mapToObj(i -> Range.part(hidden(), group.size(), i))
+                .toList();
         ring = new WeightRing(
                 builder,
                 "vocabulary shard",
                 group,
                 vocabularies.stream().map(range -> range.count() * hidden()).toList());
+        boolean tied = builder.config().tiedEmbeddings();
+        ids = builder.tokenInput(TokenKind.IDS, tied ? List.of(builder.tokens()) : placements);
+        found = tied
+                ? null
+                : builder.activation(
+                        "embedding columns",
+                        builder.dtype(),
+                        ids.count(),
+                        columns.get(self).count());
+        exchanged = builder.arrival(
+                "embeddings", tied || group.size() == 1 ? 0 : builder.tokens().rows() * hidden());
     }
 
-    private long hidden() {
+    long hidden() {
         return builder.config().hidden();
     }
 
@@ -57,68 +76,93 @@ final class TspEmbedding {
         return vocabularies.stream().mapToLong(Range::count).max().orElse(0);
     }
 
-    /** Embeddings of the rank's own tokens, [T, h]. */
-    Tensor embed() {
-        Tensor x = builder.activation(
-                "x", builder.dtype(), builder.tokens().rows(), builder.config().hidden());
-        if (builder.config().tiedEmbeddings()) {
-            Tensor ids = builder.tokenInput(TokenKind.IDS, List.of(builder.tokens()));
-            travel(
+    /** This rank's rows of the output projection, one dimension. */
+    Tensor headShard() {
+        Tensor shard = builder.weights()
+                .matrix(WeightNames.head(builder.config()), vocabularies.get(self), new Range(0, hidden()));
+        return shard.reshape(shard.count());
+    }
+
+    /** The rank's columns of the table where it is not tied, [V, columns]. */
+    Tensor tableColumns() {
+        return builder.weights()
+                .matrix(WeightNames.EMBEDDING, new Range(0, builder.config().vocab()), columns.get(self));
+    }
+
+    Range ownColumns() {
+        return columns.get(self);
+    }
+
+    /** Fills x [T, h] with the embeddings of the rank's own tokens. */
+    void embed(Tensor x) {
+        if (found == null) {
+            travelHead(
                     "embedding",
                     (weight, vocab, first) -> program.compute(new Embedding(weight, ids, x, vocab.from(), !first)));
-        } else {
-            embedByColumns(x);
+            return;
         }
-        return x;
+        program.compute(new Embedding(tableColumns(), ids, found, 0, false));
+        if (group.size() == 1) {
+            program.compute(new Copy(found, x));
+            return;
+        }
+        List<Tensor> messages = messages();
+        program.communicate(Lane.KV, new AllToAll(group, self, rowsOfPeers(found), messages));
+        for (int i = 0; i < group.size(); i++) {
+            program.compute(new Copy(messages.get(i), columns(x, i)));
+        }
     }
 
-    /** The output projection's shards, one after the other: weight [rows, h] and which rows. */
-    void travelHead(BiConsumer<Tensor, Range> work) {
-        travel("loss", (weight, vocab, first) -> work.accept(weight, vocab));
+    /** The way back: columns of dX [T, h] go to their owners; all tokens' rows of the own columns are returned. */
+    Tensor returnColumns(Tensor dX) {
+        if (found == null) {
+            throw new IllegalStateException("a tied table is not sharded by columns");
+        }
+        if (group.size() == 1) {
+            return dX;
+        }
+        List<Tensor> messages = messages();
+        for (int i = 0; i < group.size(); i++) {
+            program.compute(new Copy(columns(dX, i), messages.get(i)));
+        }
+        program.communicate(Lane.KV, new AllToAll(group, self, messages, rowsOfPeers(found)));
+        return found;
     }
 
-    private interface Work {
+    private Tensor columns(Tensor x, int i) {
+        return x.slice(1, columns.get(i).from(), columns.get(i).count());
+    }
+
+    /** Own tokens' rows of each peer's columns, dense. */
+    private List<Tensor> messages() {
+        long rows = builder.tokens().rows();
+        return columns.stream()
+                .map(part ->
+                        exchanged.rows(part.from() * rows, part.count() * rows).reshape(rows, part.count()))
+                .toList();
+    }
+
+    /** Each peer's tokens in the rank's own columns. */
+    private List<Tensor> rowsOfPeers(Tensor all) {
+        List<Tensor> parts = new ArrayList<>();
+        long firstRow = 0;
+        for (TokenPlacement placement : placements) {
+            parts.add(all.rows(firstRow, placement.rows()));
+            firstRow += placement.rows();
+        }
+        return parts;
+    }
+
+    /** Something to do with a vocabulary shard, weight [rows, h]. */
+    interface Work {
         void on(Tensor weight, Range vocab, boolean first);
     }
 
-    private void travel(String label, Work work) {
-        ring.travel(vocabularyShard.reshape(vocabularyShard.count()), label + " shard", (shard, hop, weights) -> {
+    /** The output projection's shards, one after the other. */
+    void travelHead(String label, Work work) {
+        ring.travel(headShard(), label + " shard", (shard, hop, weights) -> {
             Range vocab = vocabularies.get(shard);
             work.on(weights.reshape(vocab.count(), hidden()), vocab, hop == 0);
         });
-    }
-
-    private void embedByColumns(Tensor x) {
-        List<Range> columns = IntStream.range(0, group.size())
-                .mapToObj(i -> Range.part(hidden(), group.size(), i))
-                .toList();
-        Tensor table = builder.parameter(
-                WeightNames.EMBEDDING, new Range(0, builder.config().vocab()), columns.get(self));
-        Tensor ids = builder.tokenInput(TokenKind.IDS, placements);
-        Tensor found = builder.activation(
-                "embedding columns",
-                builder.dtype(),
-                ids.count(),
-                columns.get(self).count());
-        program.compute(new Embedding(table, ids, found, 0, false));
-        Tensor received = builder.arrival("embeddings", x.count());
-        List<Tensor> send = new ArrayList<>();
-        List<Tensor> receive = new ArrayList<>();
-        long firstRow = 0;
-        for (int i = 0; i < group.size(); i++) {
-            long rows = placements.get(i).rows();
-            send.add(found.rows(firstRow, rows));
-            firstRow += rows;
-            receive.add(received.rows(
-                    columns.get(i).from() * x.dim(0), columns.get(i).count() * x.dim(0)));
-        }
-        if (group.size() > 1) {
-            program.communicate(Lane.KV, new AllToAll(group, self, send, receive));
-        }
-        for (int i = 0; i < group.size(); i++) {
-            Range part = columns.get(i);
-            Tensor source = group.size() > 1 ? receive.get(i).reshape(x.dim(0), part.count()) : found;
-            program.compute(new Copy(source, x.slice(1, part.from(), part.count())));
-        }
     }
 }

@@ -2,7 +2,7 @@ package io.tsp.scheme.tsp;
 
 import io.tsp.mesh.Group;
 import io.tsp.model.MlpShard;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -11,18 +11,20 @@ import java.util.stream.IntStream;
  * The gated MLP under tsp: shards of features travel round the ranks, and Y accumulates where the tokens are. No
  * activation moves and nothing is reduced between ranks.
  *
- * <p>Reading order: before this {@link TspAttention}; next {@code ProgramBuilder}.
+ * <p>Reading order: before this {@link TspAttention}; next {@code ProgramBuilder}. Gradients: {@link TspMlpBackward}.
  */
 final class TspMlp {
-    private final ForwardBuilder builder;
-    private final Tensor normed;
+    final RankBuilder builder;
+    final Group group;
+    final Tensor normed;
+    final List<MlpShard> shards;
+    final MlpShard own;
+    final WeightRing ring;
     private final Tensor y;
-    private final List<MlpShard> shards;
-    private final MlpShard own;
-    private final WeightRing ring;
 
-    TspMlp(ForwardBuilder builder, Group group, Tensor normed, Tensor y) {
+    TspMlp(RankBuilder builder, Group group, Tensor normed, Tensor y) {
         this.builder = builder;
+        this.group = group;
         this.normed = normed;
         this.y = y;
         shards = IntStream.range(0, group.size())
@@ -38,12 +40,15 @@ final class TspMlp {
 
     /** Y = mlp(normed) of one layer. */
     void forward(int layer) {
-        Tensor packed = builder.parameterBuffer("layer " + layer + " mlp weights", own.count());
-        builder.fill(own.parameters(layer, packed));
         ring.travel(
-                packed,
+                weights(layer),
                 "layer " + layer + " mlp shard",
                 (shard, hop, weights) ->
-                        builder.block().mlp(normed, shards.get(shard).view(weights), y, hop > 0));
+                        builder.block().mlp(normed, shards.get(shard).view(weights), y, null, hop > 0));
+    }
+
+    Tensor weights(int layer) {
+        return builder.weights()
+                .buffer("layer " + layer + " mlp weights", own.count(), packed -> own.parameters(layer, packed));
     }
 }

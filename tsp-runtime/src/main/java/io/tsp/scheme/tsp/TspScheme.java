@@ -6,15 +6,20 @@ import io.tsp.mesh.Mesh.Axis;
 import io.tsp.mesh.Range;
 import io.tsp.mesh.TokenPlacement;
 import io.tsp.mesh.Zigzag;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.ForwardPass;
 import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.ForwardRequest;
 import io.tsp.scheme.LossHead;
+import io.tsp.scheme.RankBuilder;
+import io.tsp.scheme.RankWeights.Sharing;
 import io.tsp.scheme.Scheme;
+import io.tsp.scheme.Sublayers;
+import io.tsp.scheme.TrainingProgram;
+import io.tsp.scheme.TrainingRequest;
+import io.tsp.scheme.TrainingStep;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
-import java.util.stream.IntStream;
 
 /**
  * Folded tensor and sequence parallelism on one axis of D ranks: rank p owns the tokens of zigzag chunks p and 2D-1-p, a
@@ -36,29 +41,41 @@ public record TspScheme(int degree, int dp) implements Scheme {
 
     @Override
     public ForwardProgram forward(ForwardRequest request, int rank) {
-        ForwardBuilder builder = new ForwardBuilder(request, rank, tokens(request, rank));
-        Group group = mesh().group(rank, AXIS);
-        List<TokenPlacement> placements =
-                group.ranks().stream().map(peer -> tokens(request, peer)).toList();
-        return builder.build(new Sublayers(builder, group, placements));
+        RankBuilder builder = new RankBuilder(request, rank, tokens(request, rank));
+        return ForwardPass.program(builder, new Whole(builder));
+    }
+
+    @Override
+    public TrainingProgram training(TrainingRequest request, int rank) {
+        RankBuilder builder = new RankBuilder(request, rank, tokens(request.forward(), rank));
+        return TrainingStep.program(builder, new Whole(builder), mesh().worldSize());
     }
 
     private TokenPlacement tokens(ForwardRequest request, int rank) {
         return new TokenPlacement(
-                ForwardBuilder.replicaBatch(request, mesh(), rank),
+                RankBuilder.replicaBatch(request, mesh(), rank),
                 Zigzag.chunks(request.seq(), degree, mesh().index(rank, AXIS)));
     }
 
-    private final class Sublayers implements ForwardBuilder.Sublayers {
-        private final ForwardBuilder builder;
+    private Group group(RankBuilder builder, String... axes) {
+        return mesh().group(builder.program().rank(), axes);
+    }
+
+    private final class Whole implements Sublayers {
+        private final RankBuilder builder;
         private final TspEmbedding embedding;
         private final TspAttention attention;
         private final TspMlp mlp;
+        private final LossHead head;
         private final Tensor normed;
         private final Tensor y;
 
-        Sublayers(ForwardBuilder builder, Group group, List<TokenPlacement> placements) {
+        Whole(RankBuilder builder) {
             this.builder = builder;
+            Group group = group(builder, AXIS);
+            List<TokenPlacement> placements = group.ranks().stream()
+                    .map(peer -> tokens(builder.request(), peer))
+                    .toList();
             long rows = builder.tokens().rows();
             normed = builder.activation(
                     "normed", builder.dtype(), rows, builder.config().hidden());
@@ -66,11 +83,7 @@ public record TspScheme(int degree, int dp) implements Scheme {
             embedding = new TspEmbedding(builder, group, placements);
             attention = new TspAttention(builder, group, placements, normed, y);
             mlp = new TspMlp(builder, group, normed, y);
-        }
-
-        @Override
-        public Tensor embed() {
-            return embedding.embed();
+            head = new LossHead(builder, normed, new Range(0, builder.config().vocab()), embedding.largestShard());
         }
 
         @Override
@@ -81,6 +94,11 @@ public record TspScheme(int degree, int dp) implements Scheme {
         @Override
         public Tensor y() {
             return y;
+        }
+
+        @Override
+        public void embed(Tensor x) {
+            embedding.embed(x);
         }
 
         @Override
@@ -95,21 +113,78 @@ public record TspScheme(int degree, int dp) implements Scheme {
 
         @Override
         public LossHead.Result loss() {
-            Range vocab = new Range(0, builder.config().vocab());
-            LossHead head = new LossHead(builder, normed, vocab, embedding.largestShard());
-            embedding.travelHead(head::accumulate);
-            Group replicas = mesh().group(builder.program().rank(), "dp", AXIS);
+            embedding.travelHead("loss", (weight, vocab, first) -> head.accumulate(weight, vocab));
             return head.finish(
-                    replicas,
+                    group(builder, "dp", AXIS),
                     mesh().worldSize(),
-                    rank -> new LossHead.LogitsPart(tokens(builder.request(), rank), vocab));
+                    rank -> new LossHead.LogitsPart(
+                            tokens(builder.request(), rank),
+                            new Range(0, builder.config().vocab())));
+        }
+
+        @Override
+        public Backward backward() {
+            return new WholeBackward(this);
         }
     }
 
-    /** The vocabulary of each rank of a group. */
-    static List<Range> vocabularies(ForwardBuilder builder, Group group) {
-        return IntStream.range(0, group.size())
-                .mapToObj(i -> Range.part(builder.config().vocab(), group.size(), i))
-                .toList();
+    private final class WholeBackward implements Sublayers.Backward {
+        private final Whole forward;
+        private final TspEmbeddingBackward embedding;
+        private final TspAttentionBackward attention;
+        private final TspMlpBackward mlp;
+        private final Sharing normSharing;
+        private final Tensor dY;
+        private final Tensor dNormed;
+
+        WholeBackward(Whole forward) {
+            this.forward = forward;
+            RankBuilder builder = forward.builder;
+            Group replicas = group(builder, "dp");
+            Group all = group(builder, "dp", AXIS);
+            Sharing sharing = new Sharing(replicas, replicas);
+            normSharing = new Sharing(all, all);
+            long rows = forward.normed.dim(0);
+            dY = builder.activation("gradient of y", builder.dtype(), rows, forward.normed.dim(1));
+            dNormed = builder.activation("gradient of normed", DType.F32, rows, forward.normed.dim(1));
+            embedding = new TspEmbeddingBackward(forward.embedding, sharing);
+            attention = new TspAttentionBackward(forward.attention, sharing, normSharing, dY, dNormed);
+            mlp = new TspMlpBackward(forward.mlp, sharing, dY, dNormed);
+        }
+
+        @Override
+        public Tensor dY() {
+            return dY;
+        }
+
+        @Override
+        public Tensor dNormed() {
+            return dNormed;
+        }
+
+        @Override
+        public void loss() {
+            embedding.loss(forward.head, dNormed);
+        }
+
+        @Override
+        public void mlp(int layer) {
+            mlp.backward(layer);
+        }
+
+        @Override
+        public void attention(int layer) {
+            attention.backward(layer);
+        }
+
+        @Override
+        public void embed() {
+            embedding.embed(dY);
+        }
+
+        @Override
+        public Sharing normSharing() {
+            return normSharing;
+        }
     }
 }

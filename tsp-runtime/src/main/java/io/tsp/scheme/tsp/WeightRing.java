@@ -4,7 +4,7 @@ import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp.SendReceive;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
-import io.tsp.scheme.ForwardBuilder;
+import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +29,7 @@ final class WeightRing {
     }
 
     /** @param counts elements of each rank's shard */
-    WeightRing(ForwardBuilder builder, String name, Group group, List<Long> counts) {
+    WeightRing(RankBuilder builder, String name, Group group, List<Long> counts) {
         this.program = builder.program();
         this.group = group;
         this.self = group.indexOf(program.rank());
@@ -60,19 +60,18 @@ final class WeightRing {
             Tensor next = inHand;
             if (hop < size - 1) {
                 next = slots.get(hop % slots.size()).rows(0, counts.get(shard(hop + 1)));
-                program.communicate(
-                        Lane.WEIGHTS,
-                        new SendReceive(
-                                group,
-                                self,
-                                (self + 1) % size,
-                                unlessEmpty(inHand),
-                                Math.floorMod(self - 1, size),
-                                unlessEmpty(next)));
+                program.communicate(Lane.WEIGHTS, pass(group, self, inHand, next));
             }
             work.on(shard, hop, inHand);
             inHand = next;
         }
+    }
+
+    /** One hop: what is in hand goes to the next rank, and what comes next arrives from the one before. */
+    static SendReceive pass(Group group, int self, Tensor inHand, Tensor next) {
+        int size = group.size();
+        return new SendReceive(
+                group, self, (self + 1) % size, unlessEmpty(inHand), Math.floorMod(self - 1, size), unlessEmpty(next));
     }
 
     private static @Nullable Tensor unlessEmpty(Tensor tensor) {

@@ -44,14 +44,25 @@ final class AttentionReference {
 
     static AttentionReference of(Attention op, Function<Tensor, double[]> values, Precision precision) {
         AttentionReference reference = new AttentionReference(op, values, precision);
-        for (Chunk chunk : op.qChunks()) {
-            for (int sequence = 0; sequence < op.batch(); sequence++) {
+        forEachRow(op.qChunks(), op.batch(), reference::attend);
+        return reference;
+    }
+
+    /** One token of a chunk. */
+    @FunctionalInterface
+    interface Row {
+        /** @param token index in the whole sequence */
+        void visit(int sequence, int row, long token);
+    }
+
+    static void forEachRow(List<Chunk> chunks, long batch, Row visitor) {
+        for (Chunk chunk : chunks) {
+            for (int sequence = 0; sequence < batch; sequence++) {
                 for (int i = 0; i < chunk.count(); i++) {
-                    reference.attend(sequence, row(chunk, sequence, i), chunk.start() + i);
+                    visitor.visit(sequence, row(chunk, sequence, i), chunk.start() + i);
                 }
             }
         }
-        return reference;
     }
 
     private static int row(Chunk chunk, int sequence, long token) {
@@ -66,7 +77,7 @@ final class AttentionReference {
     }
 
     /** Rows of K and V. */
-    private int[] visibleKeys(int sequence, int row, long query) {
+    int[] visibleKeys(int sequence, int row, long query) {
         long first = kvStart == null ? 0 : (long) kvStart[row];
         List<Integer> rows = new ArrayList<>();
         for (Chunk chunk : op.kChunks()) {

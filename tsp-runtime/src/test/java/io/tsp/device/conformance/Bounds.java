@@ -63,9 +63,24 @@ record Bounds(double[] low, double[] high, BitSet untouched) {
                 new double[] {DoubleStream.of(high).sum()});
     }
 
+    /** What is left of these values where they are rounded once more. */
+    Bounds stored(Precision precision) {
+        return new Bounds(
+                DoubleStream.of(low).map(precision::store).toArray(),
+                DoubleStream.of(high).map(precision::store).toArray(),
+                untouched);
+    }
+
     /** The same, but that some elements keep what they held. */
     Bounds keeping(BitSet elements) {
         return new Bounds(low, high, elements);
+    }
+
+    /** The same, but that elements without a value, NaN in the reference, keep what they held. */
+    Bounds keepingUndefined() {
+        BitSet undefined = new BitSet();
+        IntStream.range(0, low.length).filter(i -> Double.isNaN(low[i])).forEach(undefined::set);
+        return keeping(undefined);
     }
 
     boolean allow(int element, double value) {

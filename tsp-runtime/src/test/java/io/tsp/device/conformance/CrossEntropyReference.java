@@ -36,6 +36,17 @@ final class CrossEntropyReference {
         return state;
     }
 
+    /** As [T, 3]. */
+    double[] stored() {
+        double[] stored = new double[3 * sum.length];
+        for (int t = 0; t < sum.length; t++) {
+            stored[3 * t] = maximum[t];
+            stored[3 * t + 1] = sum[t];
+            stored[3 * t + 2] = labelLogit[t];
+        }
+        return stored;
+    }
+
     double[] maximum() {
         return maximum;
     }

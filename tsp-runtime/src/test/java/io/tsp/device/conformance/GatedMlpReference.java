@@ -1,7 +1,10 @@
 package io.tsp.device.conformance;
 
+import io.tsp.op.Panels;
+
 /** Y (+)= (silu(X Wg^T) * (X Wu^T)) Wd^T. */
 record GatedMlpReference(double[] x, double[] gate, double[] up, double[] down, int rows, int hidden, int features) {
+    private static final int PANEL = (int) Panels.FEATURES;
 
     /** @param before what y held and is added to; zeros if it is overwritten */
     double[] y(double[] before, Precision precision) {
@@ -14,6 +17,20 @@ record GatedMlpReference(double[] x, double[] gate, double[] up, double[] down, 
             }
         }
         return y;
+    }
+
+    /** Before silu [T, 2 f], f padded, in the order of panels: 32 features of the gate, then the same of up. */
+    double[] saved(Precision precision) {
+        int padded = Math.toIntExact(Panels.pad(features));
+        double[] saved = new double[rows * 2 * padded];
+        for (int t = 0; t < rows; t++) {
+            for (int i = 0; i < features; i++) {
+                int place = t * 2 * padded + i / PANEL * 2 * PANEL + i % PANEL;
+                saved[place] = precision.store(precision.dot(x, t * hidden, gate, i * hidden, hidden));
+                saved[place + PANEL] = precision.store(precision.dot(x, t * hidden, up, i * hidden, hidden));
+            }
+        }
+        return saved;
     }
 
     private double[] activation(Precision precision) {

@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.google.common.base.Supplier;
 import com.google.common.base.Suppliers;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,6 +57,17 @@ public abstract class KernelConformance {
     }
 
     @TestFactory
+    Stream<DynamicNode> attentionBackward() {
+        return judge(AttentionBackwardCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> attentionBackwardLong() {
+        return judge(AttentionBackwardCases.large());
+    }
+
+    @TestFactory
     Stream<DynamicNode> gatedMlp() {
         return judge(GatedMlpCases.everyday());
     }
@@ -65,6 +76,17 @@ public abstract class KernelConformance {
     @Tag("long")
     Stream<DynamicNode> gatedMlpLong() {
         return judge(GatedMlpCases.large());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> gatedMlpBackward() {
+        return judge(GatedMlpBackwardCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> gatedMlpBackwardLong() {
+        return judge(GatedMlpBackwardCases.large());
     }
 
     @TestFactory
@@ -122,6 +144,17 @@ public abstract class KernelConformance {
     }
 
     @TestFactory
+    Stream<DynamicNode> rmsNormBackward() {
+        return judge(RmsNormBackwardCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> rmsNormBackwardLong() {
+        return judge(RmsNormBackwardCases.large());
+    }
+
+    @TestFactory
     Stream<DynamicNode> rope() {
         return judge(RopeCases.all());
     }
@@ -134,6 +167,22 @@ public abstract class KernelConformance {
     @TestFactory
     Stream<DynamicNode> crossEntropy() {
         return judge(CrossEntropyCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> embeddingBackward() {
+        return judge(EmbeddingBackwardCases.all());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> crossEntropyBackward() {
+        return judge(CrossEntropyBackwardCases.everyday());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> crossEntropyBackwardLong() {
+        return judge(CrossEntropyBackwardCases.large());
     }
 
     @TestFactory

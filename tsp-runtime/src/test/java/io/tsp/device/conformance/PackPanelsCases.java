@@ -1,7 +1,7 @@
 package io.tsp.device.conformance;
 
 import io.tsp.op.ComputeOp.PackPanels;
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;

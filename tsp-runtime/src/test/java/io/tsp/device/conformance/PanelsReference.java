@@ -1,6 +1,6 @@
 package io.tsp.device.conformance;
 
-import io.tsp.op.ComputeOp.Panels;
+import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 
 /**

@@ -13,6 +13,8 @@ enum Precision {
     F32,
     BF16;
 
+    private static final double LN_2 = Math.log(2);
+
     static Precision of(DType dtype) {
         return switch (dtype) {
             case F32 -> F32;
@@ -42,6 +44,11 @@ enum Precision {
     /** What is left of x after one step of arithmetic. */
     double step(double x) {
         return this == EXACT ? x : (float) x;
+    }
+
+    /** e^x as kernels have it: processors know powers of two only, so that x is multiplied, and rounded, first. */
+    double exp(double x) {
+        return this == EXACT ? Math.exp(x) : (float) Math.exp((float) (x / LN_2) * LN_2);
     }
 
     /** Sum of a[i] * b[i] over count elements from the given places on. */

@@ -14,24 +14,27 @@ final class RopeCases {
 
     static Stream<Case> all() {
         return Stream.of(DType.F32, DType.BF16)
-                .flatMap(dtype -> Stream.concat(
-                        IntStream.of(HEAD_DIMS)
-                                .boxed()
-                                .flatMap(headDim ->
-                                        Stream.of(1f, 1.3465736f).map(scale -> at(dtype, 65, 3, headDim, scale))),
-                        Stream.of(
-                                at(dtype, 1, 1, 64, 1),
-                                at(dtype, 0, 2, 64, 1),
-                                at(dtype, 7, 0, 64, 1),
-                                at(dtype, 1021, 2, 32, 0.5f))));
+                .flatMap(dtype -> Stream.of(false, true)
+                        .flatMap(inverse -> Stream.concat(
+                                IntStream.of(HEAD_DIMS)
+                                        .boxed()
+                                        .flatMap(headDim -> Stream.of(1f, 1.3465736f)
+                                                .map(scale -> at(dtype, inverse, 65, 3, headDim, scale))),
+                                Stream.of(
+                                        at(dtype, inverse, 1, 1, 64, 1),
+                                        at(dtype, inverse, 0, 2, 64, 1),
+                                        at(dtype, inverse, 7, 0, 64, 1),
+                                        at(dtype, inverse, 1021, 2, 32, 0.5f)))));
     }
 
-    private static Case at(DType dtype, int rows, int heads, int headDim, float scale) {
-        String name = dtype + " T=" + rows + " heads=" + heads + " d=" + headDim + " scale=" + scale;
-        return new Case(name, trial -> setUp(trial, dtype, rows, heads, headDim, scale));
+    private static Case at(DType dtype, boolean inverse, int rows, int heads, int headDim, float scale) {
+        String name = dtype + " T=" + rows + " heads=" + heads + " d=" + headDim + " scale=" + scale
+                + (inverse ? " inverse" : "");
+        return new Case(name, trial -> setUp(trial, dtype, inverse, rows, heads, headDim, scale));
     }
 
-    private static void setUp(Trial trial, DType dtype, int rows, int heads, int headDim, float scale) {
+    private static void setUp(
+            Trial trial, DType dtype, boolean inverse, int rows, int heads, int headDim, float scale) {
         Tensor projection = trial.update("projection", dtype, 1, Layout.PADDED, rows, heads + 2, headDim);
         Tensor x = projection.slice(1, 1, heads);
         double[] positions = IntStream.range(0, rows)
@@ -45,9 +48,10 @@ final class RopeCases {
                 x,
                 trial.input("positions", DType.I32, positions, Layout.MISALIGNED, rows),
                 trial.input("inverse frequencies", DType.F32, frequencies, Layout.MISALIGNED, headDim / 2),
-                scale));
+                scale,
+                inverse));
         RopeReference reference =
-                new RopeReference(trial.get(x), positions, frequencies, heads, scale, Precision.of(dtype));
+                new RopeReference(trial.get(x), positions, frequencies, heads, scale, inverse, Precision.of(dtype));
         trial.expect(x, reference.rotated());
     }
 }

@@ -3,9 +3,17 @@ package io.tsp.device.conformance;
 /**
  * Pairs (i, i + d/2) of every head turned by positions[t] * inv_freq[i]. The angle is one fp32 product; cosine and sine are
  * scaled, then rounded to the dtype; the results are rounded to it.
+ *
+ * @param inverse whether pairs are turned back: gradients, by the transposed matrix, so that they are scaled as well
  */
 record RopeReference(
-        double[] x, double[] positions, double[] inverseFrequencies, int heads, float scale, Precision dtype) {
+        double[] x,
+        double[] positions,
+        double[] inverseFrequencies,
+        int heads,
+        float scale,
+        boolean inverse,
+        Precision dtype) {
     /** Of cosine and sine: what their float64 values may differ by, then two roundings to fp32. */
     private static final double ABSOLUTE = 0x1p-40;
 
@@ -22,7 +30,7 @@ record RopeReference(
             for (int i = 0; i < half; i++) {
                 double angle = (float) positions[t] * (float) inverseFrequencies[i];
                 double[] cosines = stored(Math.cos(angle));
-                double[] sines = stored(Math.sin(angle));
+                double[] sines = stored(inverse ? -Math.sin(angle) : Math.sin(angle));
                 for (int head = 0; head < heads; head++) {
                     int first = (t * heads + head) * 2 * half + i;
                     double a = x[first];

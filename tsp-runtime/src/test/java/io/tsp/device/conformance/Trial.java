@@ -14,6 +14,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /**
  * Operands of known values, ops that run on them one after the other, and what must be in memory after that. Every byte
@@ -27,7 +28,7 @@ final class Trial {
     private static final byte GUARD = 0x5A;
     private static final int GUARD_BYTES = 256;
     private static final int REPEATS = 2;
-    private static final int FAIR_NUMBER = 1000;
+    static final int FAIR_NUMBER = 1000;
 
     private final List<Slot> slots = new ArrayList<>();
     private final List<Image> images = new ArrayList<>();
@@ -46,6 +47,12 @@ final class Trial {
     @FunctionalInterface
     interface Reference {
         double[] result(Function<Tensor, double[]> values, Precision precision);
+    }
+
+    /** Several results of one op. */
+    @FunctionalInterface
+    interface References {
+        List<double[]> results(Function<Tensor, double[]> values, Precision precision);
     }
 
     Trial(long seed) {
@@ -143,14 +150,37 @@ final class Trial {
      * @param stored how the result is stored
      */
     Bounds like(Reference reference, Precision precision, Precision stored) {
-        double[] exact = reference.result(this::get, Precision.EXACT);
-        double error = Bounds.error(exact, reference.result(this::get, precision));
-        for (int elements = exact.length; elements > 0 && elements < FAIR_NUMBER; elements += exact.length) {
+        References only = (values, rounding) -> List.of(reference.result(values, rounding));
+        return like(only, precision, List.of(stored), FAIR_NUMBER).getFirst();
+    }
+
+    /**
+     * The same for several results, each by its own error.
+     *
+     * @param fairNumber of elements; more than {@link #FAIR_NUMBER} where few of them are large
+     */
+    List<Bounds> like(References references, Precision precision, List<Precision> stored, int fairNumber) {
+        List<double[]> exact = references.results(this::get, Precision.EXACT);
+        double[] errors = new double[exact.size()];
+        raise(errors, exact, references.results(this::get, precision));
+        int fewest = exact.stream()
+                .mapToInt(result -> result.length)
+                .filter(length -> length > 0)
+                .min()
+                .orElse(fairNumber);
+        for (int elements = fewest; elements < fairNumber; elements += fewest) {
             Function<Tensor, double[]> values = drawnAgain();
-            double[] other = reference.result(values, Precision.EXACT);
-            error = Math.max(error, Bounds.error(other, reference.result(values, precision)));
+            raise(errors, references.results(values, Precision.EXACT), references.results(values, precision));
         }
-        return Bounds.within(exact, error, stored);
+        return IntStream.range(0, errors.length)
+                .mapToObj(i -> Bounds.within(exact.get(i), errors[i], stored.get(i)))
+                .toList();
+    }
+
+    private static void raise(double[] errors, List<double[]> exact, List<double[]> lowPrecision) {
+        for (int i = 0; i < errors.length; i++) {
+            errors[i] = Math.max(errors[i], Bounds.error(exact.get(i), lowPrecision.get(i)));
+        }
     }
 
     private Function<Tensor, double[]> drawnAgain() {

@@ -30,6 +30,15 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     tsp_kernel cross_entropy_finish;
  *     tsp_kernel copy;
  *     tsp_kernel sum;
+ *     tsp_kernel attention_backward;
+ *     tsp_kernel gated_mlp_backward;
+ *     tsp_kernel rms_norm_backward;
+ *     tsp_kernel embedding_backward;
+ *     tsp_kernel cross_entropy_backward;
+ *     tsp_kernel column_sum;
+ *     tsp_kernel square_sum;
+ *     tsp_kernel clip;
+ *     tsp_kernel adamw;
  * }
  * }
  */
@@ -54,7 +63,16 @@ public class tsp_kernels {
         tsp_kernel.layout().withName("cross_entropy_merge"),
         tsp_kernel.layout().withName("cross_entropy_finish"),
         tsp_kernel.layout().withName("copy"),
-        tsp_kernel.layout().withName("sum")
+        tsp_kernel.layout().withName("sum"),
+        tsp_kernel.layout().withName("attention_backward"),
+        tsp_kernel.layout().withName("gated_mlp_backward"),
+        tsp_kernel.layout().withName("rms_norm_backward"),
+        tsp_kernel.layout().withName("embedding_backward"),
+        tsp_kernel.layout().withName("cross_entropy_backward"),
+        tsp_kernel.layout().withName("column_sum"),
+        tsp_kernel.layout().withName("square_sum"),
+        tsp_kernel.layout().withName("clip"),
+        tsp_kernel.layout().withName("adamw")
     ).withName("tsp_kernels");
 
     /**
@@ -722,6 +740,402 @@ public class tsp_kernels {
      */
     public static void sum(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, sum$OFFSET, sum$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout attention_backward$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("attention_backward"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel attention_backward
+     * }
+     */
+    public static final GroupLayout attention_backward$layout() {
+        return attention_backward$LAYOUT;
+    }
+
+    private static final long attention_backward$OFFSET = $LAYOUT.byteOffset(groupElement("attention_backward"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel attention_backward
+     * }
+     */
+    public static final long attention_backward$offset() {
+        return attention_backward$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel attention_backward
+     * }
+     */
+    public static MemorySegment attention_backward(MemorySegment struct) {
+        return struct.asSlice(attention_backward$OFFSET, attention_backward$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel attention_backward
+     * }
+     */
+    public static void attention_backward(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, attention_backward$OFFSET, attention_backward$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout gated_mlp_backward$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("gated_mlp_backward"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel gated_mlp_backward
+     * }
+     */
+    public static final GroupLayout gated_mlp_backward$layout() {
+        return gated_mlp_backward$LAYOUT;
+    }
+
+    private static final long gated_mlp_backward$OFFSET = $LAYOUT.byteOffset(groupElement("gated_mlp_backward"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel gated_mlp_backward
+     * }
+     */
+    public static final long gated_mlp_backward$offset() {
+        return gated_mlp_backward$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel gated_mlp_backward
+     * }
+     */
+    public static MemorySegment gated_mlp_backward(MemorySegment struct) {
+        return struct.asSlice(gated_mlp_backward$OFFSET, gated_mlp_backward$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel gated_mlp_backward
+     * }
+     */
+    public static void gated_mlp_backward(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, gated_mlp_backward$OFFSET, gated_mlp_backward$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout rms_norm_backward$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("rms_norm_backward"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel rms_norm_backward
+     * }
+     */
+    public static final GroupLayout rms_norm_backward$layout() {
+        return rms_norm_backward$LAYOUT;
+    }
+
+    private static final long rms_norm_backward$OFFSET = $LAYOUT.byteOffset(groupElement("rms_norm_backward"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel rms_norm_backward
+     * }
+     */
+    public static final long rms_norm_backward$offset() {
+        return rms_norm_backward$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel rms_norm_backward
+     * }
+     */
+    public static MemorySegment rms_norm_backward(MemorySegment struct) {
+        return struct.asSlice(rms_norm_backward$OFFSET, rms_norm_backward$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel rms_norm_backward
+     * }
+     */
+    public static void rms_norm_backward(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, rms_norm_backward$OFFSET, rms_norm_backward$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout embedding_backward$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("embedding_backward"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel embedding_backward
+     * }
+     */
+    public static final GroupLayout embedding_backward$layout() {
+        return embedding_backward$LAYOUT;
+    }
+
+    private static final long embedding_backward$OFFSET = $LAYOUT.byteOffset(groupElement("embedding_backward"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel embedding_backward
+     * }
+     */
+    public static final long embedding_backward$offset() {
+        return embedding_backward$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel embedding_backward
+     * }
+     */
+    public static MemorySegment embedding_backward(MemorySegment struct) {
+        return struct.asSlice(embedding_backward$OFFSET, embedding_backward$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel embedding_backward
+     * }
+     */
+    public static void embedding_backward(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, embedding_backward$OFFSET, embedding_backward$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout cross_entropy_backward$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("cross_entropy_backward"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel cross_entropy_backward
+     * }
+     */
+    public static final GroupLayout cross_entropy_backward$layout() {
+        return cross_entropy_backward$LAYOUT;
+    }
+
+    private static final long cross_entropy_backward$OFFSET = $LAYOUT.byteOffset(groupElement("cross_entropy_backward"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel cross_entropy_backward
+     * }
+     */
+    public static final long cross_entropy_backward$offset() {
+        return cross_entropy_backward$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel cross_entropy_backward
+     * }
+     */
+    public static MemorySegment cross_entropy_backward(MemorySegment struct) {
+        return struct.asSlice(cross_entropy_backward$OFFSET, cross_entropy_backward$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel cross_entropy_backward
+     * }
+     */
+    public static void cross_entropy_backward(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, cross_entropy_backward$OFFSET, cross_entropy_backward$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout column_sum$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("column_sum"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel column_sum
+     * }
+     */
+    public static final GroupLayout column_sum$layout() {
+        return column_sum$LAYOUT;
+    }
+
+    private static final long column_sum$OFFSET = $LAYOUT.byteOffset(groupElement("column_sum"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel column_sum
+     * }
+     */
+    public static final long column_sum$offset() {
+        return column_sum$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel column_sum
+     * }
+     */
+    public static MemorySegment column_sum(MemorySegment struct) {
+        return struct.asSlice(column_sum$OFFSET, column_sum$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel column_sum
+     * }
+     */
+    public static void column_sum(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, column_sum$OFFSET, column_sum$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout square_sum$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("square_sum"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel square_sum
+     * }
+     */
+    public static final GroupLayout square_sum$layout() {
+        return square_sum$LAYOUT;
+    }
+
+    private static final long square_sum$OFFSET = $LAYOUT.byteOffset(groupElement("square_sum"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel square_sum
+     * }
+     */
+    public static final long square_sum$offset() {
+        return square_sum$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel square_sum
+     * }
+     */
+    public static MemorySegment square_sum(MemorySegment struct) {
+        return struct.asSlice(square_sum$OFFSET, square_sum$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel square_sum
+     * }
+     */
+    public static void square_sum(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, square_sum$OFFSET, square_sum$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout clip$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("clip"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel clip
+     * }
+     */
+    public static final GroupLayout clip$layout() {
+        return clip$LAYOUT;
+    }
+
+    private static final long clip$OFFSET = $LAYOUT.byteOffset(groupElement("clip"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel clip
+     * }
+     */
+    public static final long clip$offset() {
+        return clip$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel clip
+     * }
+     */
+    public static MemorySegment clip(MemorySegment struct) {
+        return struct.asSlice(clip$OFFSET, clip$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel clip
+     * }
+     */
+    public static void clip(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, clip$OFFSET, clip$LAYOUT.byteSize());
+    }
+
+    private static final GroupLayout adamw$LAYOUT = (GroupLayout)$LAYOUT.select(groupElement("adamw"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * tsp_kernel adamw
+     * }
+     */
+    public static final GroupLayout adamw$layout() {
+        return adamw$LAYOUT;
+    }
+
+    private static final long adamw$OFFSET = $LAYOUT.byteOffset(groupElement("adamw"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * tsp_kernel adamw
+     * }
+     */
+    public static final long adamw$offset() {
+        return adamw$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * tsp_kernel adamw
+     * }
+     */
+    public static MemorySegment adamw(MemorySegment struct) {
+        return struct.asSlice(adamw$OFFSET, adamw$LAYOUT.byteSize());
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * tsp_kernel adamw
+     * }
+     */
+    public static void adamw(MemorySegment struct, MemorySegment fieldValue) {
+        MemorySegment.copy(fieldValue, 0L, struct, adamw$OFFSET, adamw$LAYOUT.byteSize());
     }
 
     /**

@@ -23,15 +23,6 @@ public class tsp_kernels_h extends tsp_kernels_h$shared {
     static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
             .or(Linker.nativeLinker().defaultLookup());
 
-    private static final int TSP_ABI_VERSION = (int)1000L;
-    /**
-     * {@snippet lang=c :
-     * #define TSP_ABI_VERSION 1000
-     * }
-     */
-    public static int TSP_ABI_VERSION() {
-        return TSP_ABI_VERSION;
-    }
     private static final int TSP_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -194,6 +185,96 @@ public class tsp_kernels_h extends tsp_kernels_h$shared {
     public static int TSP_PANEL() {
         return TSP_PANEL;
     }
+    private static final int TSP_HYPER_LEARNING_RATE = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_LEARNING_RATE 0
+     * }
+     */
+    public static int TSP_HYPER_LEARNING_RATE() {
+        return TSP_HYPER_LEARNING_RATE;
+    }
+    private static final int TSP_HYPER_BETA1 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_BETA1 1
+     * }
+     */
+    public static int TSP_HYPER_BETA1() {
+        return TSP_HYPER_BETA1;
+    }
+    private static final int TSP_HYPER_BETA2 = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_BETA2 2
+     * }
+     */
+    public static int TSP_HYPER_BETA2() {
+        return TSP_HYPER_BETA2;
+    }
+    private static final int TSP_HYPER_EPSILON = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_EPSILON 3
+     * }
+     */
+    public static int TSP_HYPER_EPSILON() {
+        return TSP_HYPER_EPSILON;
+    }
+    private static final int TSP_HYPER_WEIGHT_DECAY = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_WEIGHT_DECAY 4
+     * }
+     */
+    public static int TSP_HYPER_WEIGHT_DECAY() {
+        return TSP_HYPER_WEIGHT_DECAY;
+    }
+    private static final int TSP_HYPER_BIAS_CORRECTION1 = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_BIAS_CORRECTION1 5
+     * }
+     */
+    public static int TSP_HYPER_BIAS_CORRECTION1() {
+        return TSP_HYPER_BIAS_CORRECTION1;
+    }
+    private static final int TSP_HYPER_BIAS_CORRECTION2 = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_BIAS_CORRECTION2 6
+     * }
+     */
+    public static int TSP_HYPER_BIAS_CORRECTION2() {
+        return TSP_HYPER_BIAS_CORRECTION2;
+    }
+    private static final int TSP_HYPER_MAX_NORM = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_MAX_NORM 7
+     * }
+     */
+    public static int TSP_HYPER_MAX_NORM() {
+        return TSP_HYPER_MAX_NORM;
+    }
+    private static final int TSP_HYPER_COUNT = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_HYPER_COUNT 8
+     * }
+     */
+    public static int TSP_HYPER_COUNT() {
+        return TSP_HYPER_COUNT;
+    }
+    private static final int TSP_ABI_VERSION = (int)1001L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_ABI_VERSION 1001
+     * }
+     */
+    public static int TSP_ABI_VERSION() {
+        return TSP_ABI_VERSION;
+    }
     /**
      * {@snippet lang=c :
      * typedef int32_t tsp_status
@@ -311,6 +392,24 @@ public class tsp_kernels_h extends tsp_kernels_h$shared {
      */
     public static int TSP_FIRST() {
         return TSP_FIRST;
+    }
+    private static final int TSP_ACCUMULATE_WEIGHT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_ACCUMULATE_WEIGHT 2
+     * }
+     */
+    public static int TSP_ACCUMULATE_WEIGHT() {
+        return TSP_ACCUMULATE_WEIGHT;
+    }
+    private static final int TSP_DECAY = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * #define TSP_DECAY 1
+     * }
+     */
+    public static int TSP_DECAY() {
+        return TSP_DECAY;
     }
 }
 

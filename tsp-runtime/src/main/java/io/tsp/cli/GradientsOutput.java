@@ -1,0 +1,51 @@
+package io.tsp.cli;
+
+import io.tsp.evaluate.ForwardPlan;
+import io.tsp.program.Cluster;
+import io.tsp.program.Session;
+import io.tsp.scheme.Recompute;
+import io.tsp.scheme.TrainingRequest;
+import io.tsp.tensor.DType;
+import io.tsp.train.GradientFile;
+import io.tsp.train.TrainingPlan;
+import io.tsp.train.TrainingRunner;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/** Runs one step backward, too, and writes the gradients. */
+final class GradientsOutput {
+    private final Terminal terminal;
+    private final RankOptions ranks;
+    private final Path target;
+
+    GradientsOutput(Terminal terminal, RankOptions ranks, Path target) {
+        this.terminal = terminal;
+        this.ranks = ranks;
+        this.target = target;
+    }
+
+    void write(Clusters clusters, ForwardPlan forward, OpenModel model, Input input) {
+        if (Files.exists(target) && !Files.isRegularFile(target)) {
+            throw new UsageException("--gradients " + target + " is there and is not a file; choose another name");
+        }
+        var request = new TrainingRequest(
+                ForwardPlan.request(model.config(), forward.request().dtype(), input.get(0), false),
+                1,
+                Recompute.SELECTIVE,
+                DType.F32,
+                false);
+        TrainingPlan plan = TrainingPlan.of(forward.scheme(), request);
+        Map<String, String> metadata = Map.of("model", model.name(), "input", input.name());
+        try (GradientFile file = GradientFile.create(target, plan, metadata);
+                Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline());
+                Progress progress = Progress.open(terminal, "gradients", 1);
+                TrainingRunner runner =
+                        TrainingRunner.open(cluster, plan, model.weights(), Session.Mode.OVERLAPPED, _ -> {})) {
+            runner.step(List.of(input.get(0)), null, 1);
+            file.write(runner);
+            progress.add(1);
+        }
+    }
+}

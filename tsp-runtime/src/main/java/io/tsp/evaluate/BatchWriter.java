@@ -1,0 +1,82 @@
+package io.tsp.evaluate;
+
+import io.tsp.data.TokenBatch;
+import io.tsp.mesh.TokenPlacement;
+import io.tsp.model.ModelConfig;
+import io.tsp.model.RopeFrequencies;
+import io.tsp.program.Session;
+import io.tsp.scheme.ForwardProgram;
+import io.tsp.scheme.ForwardProgram.TokenInput;
+import io.tsp.scheme.ForwardRequest;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.List;
+
+/** Writes what a rank must know of its tokens before a run. */
+public final class BatchWriter {
+    private BatchWriter() {}
+
+    /**
+     * Writes the token inputs of one rank.
+     *
+     * @param microbatches one batch for each microbatch of the program
+     * @throws IllegalArgumentException if a batch has another size than was asked for, or a token that is not in the
+     *     vocabulary; one sentence
+     */
+    public static void write(
+            Session session, int rank, ForwardProgram program, ForwardRequest request, List<TokenBatch> microbatches) {
+        microbatches.forEach(batch -> requireFits(batch, request));
+        for (TokenInput input : program.inputs()) {
+            ByteBuffer values = buffer(input.tensor().bytes());
+            for (TokenBatch batch : microbatches) {
+                int[] column = column(input.kind(), batch);
+                for (TokenPlacement tokens : input.tokens()) {
+                    tokens.forEach((row, sequence, token) ->
+                            values.putInt(column[Math.toIntExact(sequence * batch.seq() + token)]));
+                }
+            }
+            session.write(rank, input.tensor(), values.flip());
+        }
+        long longest = 1L
+                + microbatches.stream()
+                        .flatMapToInt(batch -> Arrays.stream(batch.positions()))
+                        .max()
+                        .orElse(0);
+        ModelConfig config = request.config();
+        ByteBuffer frequencies = buffer(program.inverseFrequencies().bytes());
+        for (float frequency : RopeFrequencies.inverse(config.rope(), config.headDim(), longest)) {
+            frequencies.putFloat(frequency);
+        }
+        session.write(rank, program.inverseFrequencies(), frequencies.flip());
+    }
+
+    private static void requireFits(TokenBatch batch, ForwardRequest request) {
+        if (batch.batch() != request.batch() || batch.seq() != request.seq()) {
+            throw new IllegalArgumentException("this model was loaded for " + request.batch() + " sequences of "
+                    + request.seq() + " tokens, not " + batch.batch() + " of " + batch.seq());
+        }
+        int vocab = request.config().vocab();
+        for (int i = 0; i < batch.ids().length; i++) {
+            if (batch.ids()[i] < 0 || batch.ids()[i] >= vocab || batch.labels()[i] >= vocab) {
+                throw new IllegalArgumentException("token " + i % batch.seq() + " of sequence " + i / batch.seq()
+                        + " has id " + batch.ids()[i] + " and label " + batch.labels()[i]
+                        + ", but the model's vocabulary has only ids 0 to " + (vocab - 1)
+                        + "; use the tokenizer that belongs to the model");
+            }
+        }
+    }
+
+    private static int[] column(ForwardProgram.TokenKind kind, TokenBatch batch) {
+        return switch (kind) {
+            case IDS -> batch.ids();
+            case LABELS -> batch.labels();
+            case POSITIONS -> batch.positions();
+            case KV_START -> batch.kvStart();
+        };
+    }
+
+    private static ByteBuffer buffer(long bytes) {
+        return ByteBuffer.allocate(Math.toIntExact(bytes)).order(ByteOrder.LITTLE_ENDIAN);
+    }
+}

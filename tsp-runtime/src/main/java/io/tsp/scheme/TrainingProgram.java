@@ -1,0 +1,55 @@
+package io.tsp.scheme;
+
+import io.tsp.model.Parameter;
+import io.tsp.tensor.Tensor;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A rank's step of training and what the host must know to use it.
+ *
+ * @param model what it shares with a forward program; inputs hold one microbatch after the other, totals too
+ * @param labelWeight f32 [1]: what one label weighs in the loss, 1 over the valid labels of all microbatches and ranks
+ * @param gradients of all weights of the rank
+ * @param update the optimizer's part; null if the program ends with the gradients
+ */
+public record TrainingProgram(
+        ForwardProgram model,
+        Tensor labelWeight,
+        List<GradientPart> gradients,
+        @Nullable Update update) {
+
+    /**
+     * The gradient of a block of one Hugging Face tensor.
+     *
+     * @param tensor f32, dense
+     * @param owner whether this rank is the one that speaks for all ranks that hold the block
+     */
+    public record GradientPart(Parameter.Block block, Tensor tensor, boolean owner) {}
+
+    /**
+     * What the optimizer keeps for a block, dense.
+     *
+     * @param parameter f32, the master weight
+     * @param first first moment
+     * @param second second moment
+     * @param owner as in {@link GradientPart}
+     */
+    public record State(Parameter.Block block, Tensor parameter, Tensor first, Tensor second, boolean owner) {}
+
+    /**
+     * The optimizer's part.
+     *
+     * @param hyper f32 [8], see {@link io.tsp.op.TrainingOp.AdamW}; the host writes it before each step
+     * @param clip f32 [3], see {@link io.tsp.op.TrainingOp.Clip}; the host reads it after each step
+     */
+    public record Update(Tensor hyper, Tensor clip, List<State> states) {
+        public Update {
+            states = List.copyOf(states);
+        }
+    }
+
+    public TrainingProgram {
+        gradients = List.copyOf(gradients);
+    }
+}

@@ -1,0 +1,26 @@
+package io.tsp.train;
+
+/**
+ * What AdamW (arXiv 1711.05101) does in one step.
+ *
+ * @param beta1 decay of the first moment
+ * @param beta2 decay of the second moment
+ * @param maxNorm largest norm of all gradients together, larger ones are scaled down to it; 0 for any
+ */
+public record AdamWSettings(
+        double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double maxNorm) {
+
+    /** The elements of {@link io.tsp.op.TrainingOp.AdamW}'s hyper for a step, the first being 1. */
+    float[] values(long step) {
+        return new float[] {
+            (float) learningRate,
+            (float) beta1,
+            (float) beta2,
+            (float) epsilon,
+            (float) weightDecay,
+            (float) (1 - Math.pow(beta1, (double) step)),
+            (float) (1 - Math.pow(beta2, (double) step)),
+            (float) maxNorm
+        };
+    }
+}

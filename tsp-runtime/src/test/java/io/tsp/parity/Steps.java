@@ -1,0 +1,93 @@
+package io.tsp.parity;
+
+import io.tsp.checkpoint.ModelDirectory;
+import io.tsp.data.TokenBatch;
+import io.tsp.evaluate.ForwardPlan;
+import io.tsp.parity.Fixture.Training;
+import io.tsp.program.Session;
+import io.tsp.scheme.Recompute;
+import io.tsp.scheme.TrainingRequest;
+import io.tsp.tensor.DType;
+import io.tsp.train.AdamWSettings;
+import io.tsp.train.TrainingPlan;
+import io.tsp.train.TrainingRunner;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** A small model in training under a scheme on ranks of this process, as a fixture's PyTorch run was. */
+final class Steps implements AutoCloseable {
+    private final Training training;
+    private final int microbatches;
+    private final TokenBatch all;
+    private final int rows;
+    private final ModelDirectory model;
+    private final Ranks ranks;
+    private final TrainingRunner runner;
+    private int step;
+
+    private Steps(Libraries libraries, Run run, Recompute recompute, DType moments, Session.Mode mode) {
+        training = run.fixture().training();
+        microbatches = (int) training.settings()[5];
+        all = run.fixture().tokens();
+        rows = all.batch() / training.losses().length / microbatches;
+        model = ModelDirectory.open(run.fixture().directory());
+        TrainingRequest request = new TrainingRequest(
+                ForwardPlan.request(model.config(), run.dtype(), batch(0), false),
+                microbatches,
+                recompute,
+                moments,
+                true);
+        TrainingPlan plan = TrainingPlan.of(run.scheme(), request);
+        ranks = new Ranks(libraries, plan.ranks());
+        runner = TrainingRunner.open(ranks, plan, model, mode, unused -> {});
+    }
+
+    static Steps open(Libraries libraries, Run run, Recompute recompute, DType moments, Session.Mode mode) {
+        return new Steps(libraries, run, recompute, moments, mode);
+    }
+
+    TrainingRunner runner() {
+        return runner;
+    }
+
+    /** Runs the next step of the fixture's training. */
+    TrainingRunner.Result next() {
+        List<TokenBatch> batches = new ArrayList<>();
+        for (int i = 0; i < microbatches; i++) {
+            batches.add(batch(step * microbatches + i));
+        }
+        double[] values = training.settings();
+        AdamWSettings settings = new AdamWSettings(
+                training.learningRates()[step], values[0], values[1], values[2], values[3], values[4]);
+        return runner.step(batches, settings, ++step);
+    }
+
+    /** Runs the first steps. */
+    List<TrainingRunner.Result> first(int count) {
+        List<TrainingRunner.Result> results = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            results.add(next());
+        }
+        return results;
+    }
+
+    private TokenBatch batch(int index) {
+        int begin = index * rows * all.seq();
+        int end = begin + rows * all.seq();
+        return new TokenBatch(
+                rows,
+                all.seq(),
+                Arrays.copyOfRange(all.ids(), begin, end),
+                Arrays.copyOfRange(all.labels(), begin, end),
+                Arrays.copyOfRange(all.positions(), begin, end),
+                Arrays.copyOfRange(all.kvStart(), begin, end));
+    }
+
+    @Override
+    public void close() {
+        runner.close();
+        ranks.close();
+        model.close();
+    }
+}

@@ -1,0 +1,105 @@
+package io.tsp.parity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import io.tsp.parity.Fixture.Training;
+import io.tsp.plan.Schemes;
+import io.tsp.program.Session;
+import io.tsp.scheme.Recompute;
+import io.tsp.scheme.Scheme;
+import io.tsp.tensor.DType;
+import io.tsp.train.TrainingRunner;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A failure means that training, under some scheme, goes another way than PyTorch's. */
+class TrainingParityTest {
+    private static final double LOSS_TOLERANCE = 1e-4;
+    private static final double NORM_TOLERANCE = 1e-3;
+    /** How many steps a run in bf16 is compared with itself. */
+    private static final int SOME_STEPS = 3;
+
+    private static Libraries libraries;
+
+    @BeforeAll
+    static void load() {
+        libraries = Libraries.load(null);
+    }
+
+    @AfterAll
+    static void close() {
+        libraries.close();
+    }
+
+    private static Stream<Scheme> schemes() {
+        return Stream.of(
+                Schemes.of("single", 1, 1),
+                Schemes.of("tsp", 2, 1),
+                Schemes.of("tsp", 3, 1),
+                Schemes.of("tsp", 4, 1),
+                Schemes.of("tp", 3, 1),
+                Schemes.of("tp+sp-regions", 2, 1),
+                Schemes.of("sp", 2, 1),
+                Schemes.of("tp+sp:2x2", 4, 1),
+                Schemes.of("fsdp+sp", 4, 1),
+                Schemes.of("ulysses", 3, 1),
+                Schemes.of("single", 1, 2),
+                Schemes.of("tsp", 2, 2),
+                Schemes.of("fsdp+sp", 2, 2));
+    }
+
+    static Stream<Run> runs() {
+        return Stream.of("llama2", "file-bf16")
+                .flatMap(model -> schemes().map(scheme -> new Run(Fixture.training(model), scheme, DType.F32)));
+    }
+
+    static Stream<Run> bf16Runs() {
+        return runs().map(run -> new Run(run.fixture(), run.scheme(), DType.BF16));
+    }
+
+    @ParameterizedTest
+    @MethodSource("runs")
+    void goesAsPyTorchGoes(Run run) {
+        Training expected = run.fixture().training();
+        List<TrainingRunner.Result> results =
+                results(run, expected.losses().length, Recompute.SELECTIVE, DType.F32, Session.Mode.OVERLAPPED);
+        for (int step = 0; step < results.size(); step++) {
+            TrainingRunner.Result result = results.get(step);
+            String what = run + ", step " + (step + 1);
+            assertEquals(expected.losses()[step], result.loss(), LOSS_TOLERANCE, what);
+            assertEquals(
+                    expected.gradientNorms()[step],
+                    result.gradientNorm(),
+                    NORM_TOLERANCE * expected.gradientNorms()[step],
+                    what);
+            assertFalse(result.skipped(), what);
+        }
+    }
+
+    /** Overlap, and computing attention again, change no bit; moments in bf16, too, take the same way twice. */
+    @ParameterizedTest
+    @MethodSource("bf16Runs")
+    void isTheSameBitForBit(Run run) {
+        List<Double> once = losses(run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED);
+        assertEquals(once, losses(run, Recompute.SELECTIVE, Session.Mode.SEQUENTIAL), run + ", sequential");
+        assertEquals(once, losses(run, Recompute.FULL, Session.Mode.OVERLAPPED), run + ", recomputed");
+    }
+
+    private static List<Double> losses(Run run, Recompute recompute, Session.Mode mode) {
+        return results(run, SOME_STEPS, recompute, DType.BF16, mode).stream()
+                .flatMap(result -> Stream.of(result.loss(), result.gradientNorm()))
+                .toList();
+    }
+
+    private static List<TrainingRunner.Result> results(
+            Run run, int count, Recompute recompute, DType moments, Session.Mode mode) {
+        try (Steps steps = Steps.open(libraries, run, recompute, moments, mode)) {
+            return steps.first(count);
+        }
+    }
+}
