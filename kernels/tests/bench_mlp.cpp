@@ -103,6 +103,7 @@ private:
         if (with_saved) {
             args.saved = saved.view;
         }
+        /* 2 T h f for each product: gate and up again, dhidden, and dx from dgate and from dup. */
         return time(
             with_saved ? "backward saved" : "backward",
             kernels.gated_mlp_backward,

@@ -27,7 +27,7 @@ typedef struct tsp_attention_backward_args {
  * x, dy [T, h] and panels of one dtype, as in forward; saved: what forward saved, or without data the pre-activations are
  * recomputed. hidden, dgate, dup [T, F] of x's dtype, F = intermediate; padded features get 0.
  * dx f32 [T, h] = dgate Wg + dup Wu, added to with TSP_ACCUMULATE. Products accumulate in fp32; hidden, dgate and dup are
- * rounded before they are multiplied. 12 T h f FLOPs, 8 of them without the recomputation. */
+ * rounded before they are multiplied. 10 T h f FLOPs, 6 of them without the recomputation. */
 typedef struct tsp_gated_mlp_backward_args {
     uint32_t struct_size;
     uint32_t flags;

@@ -64,7 +64,7 @@ class KernelTableTest {
         assertEquals(library, table.library());
         assertEquals("portable", table.isa());
         assertEquals("compiler=test", table.buildInfo());
-        assertEquals(1000, table.abiVersion());
+        assertEquals(1001, table.abiVersion());
     }
 
     @Test
@@ -82,7 +82,7 @@ class KernelTableTest {
         assertTrue(
                 e.getMessage()
                         .startsWith("The ABI of " + library + " is 2.0, but " + OwnCode.location()
-                                + " needs 1.0 or a later minor version; build"),
+                                + " needs 1.1 or a later minor version; build"),
                 e.getMessage());
     }
 

@@ -12,14 +12,17 @@ public record AdamWSettings(
 
     /** The elements of {@link io.tsp.op.TrainingOp.AdamW}'s hyper for a step, the first being 1. */
     float[] values(long step) {
+        // The kernel decays by the rounded betas, so it is these that must be corrected for.
+        double decay1 = (float) beta1;
+        double decay2 = (float) beta2;
         return new float[] {
             (float) learningRate,
             (float) beta1,
             (float) beta2,
             (float) epsilon,
             (float) weightDecay,
-            (float) (1 - Math.pow(beta1, (double) step)),
-            (float) (1 - Math.pow(beta2, (double) step)),
+            (float) (1 - Math.pow(decay1, (double) step)),
+            (float) (1 - Math.pow(decay2, (double) step)),
             (float) maxNorm
         };
     }

@@ -197,6 +197,49 @@ public abstract class KernelConformance {
     }
 
     @TestFactory
+    Stream<DynamicNode> sum() {
+        return judge(SumCases.sums());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> columnSum() {
+        return judge(SumCases.columns());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> columnSumLong() {
+        return judge(SumCases.largeColumns());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> squareSum() {
+        return judge(SumCases.squares());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> squareSumLong() {
+        return judge(SumCases.largeSquares());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> clip() {
+        return judge(OptimizerCases.clip());
+    }
+
+    @TestFactory
+    Stream<DynamicNode> adamW() {
+        return judge(OptimizerCases.adamW());
+    }
+
+    @TestFactory
+    @Tag("long")
+    Stream<DynamicNode> adamWLong() {
+        return judge(OptimizerCases.largeAdamW());
+    }
+
+    @TestFactory
     Stream<DynamicNode> orderedSum() {
         return OrderedSumCases.all()
                 .map(tried -> DynamicContainer.dynamicContainer(

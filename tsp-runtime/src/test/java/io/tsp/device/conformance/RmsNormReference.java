@@ -17,10 +17,20 @@ record RmsNormReference(
     double[] sum() {
         double[] sum = new double[x.length];
         for (int i = 0; i < x.length; i++) {
-            double exact = Precision.F32.store(x[i] + delta[i]);
+            double exact = dtype.step(x[i] + delta[i]);
             sum[i] = keepsSum ? dtype.store(exact) : exact;
         }
         return sum;
+    }
+
+    /** Out itself, if the dtype is EXACT. */
+    double[] exact() {
+        double[] sum = sum();
+        double[] out = new double[sum.length];
+        for (int i = 0; i < out.length; i++) {
+            out[i] = scaled(sum[i], factor(sum, i / n * n, Precision.EXACT), i % n);
+        }
+        return out;
     }
 
     Bounds out() {
@@ -42,8 +52,8 @@ record RmsNormReference(
 
     /** Normalised, rounded, weighted, rounded: the order of Hugging Face. */
     private double scaled(double value, double factor, int column) {
-        double normalised = dtype.store(Precision.F32.store(value * factor));
-        return dtype.store(Precision.F32.store(normalised * weight[column]));
+        double normalised = dtype.store(dtype.step(value * factor));
+        return dtype.store(dtype.step(normalised * weight[column]));
     }
 
     private double factor(double[] sum, int row, Precision precision) {
