@@ -72,7 +72,13 @@ class GradientParityTest {
     static Stream<Run> everything() {
         return fixtures()
                 .flatMap(fixture ->
-                        IntStream.of(1, 2, 3, 4, 8).boxed().flatMap(degree -> Run.of(fixture, Schemes.all(degree, 1))));
+                        IntStream.of(2, 3, 4).boxed().flatMap(degree -> Run.of(fixture, Schemes.all(degree, 1))));
+    }
+
+    static Stream<Run> everySchemeOnOneModel() {
+        return IntStream.of(1, 2, 3, 4, 8)
+                .boxed()
+                .flatMap(degree -> Run.of(new Fixture("qwen3", "s203"), Schemes.all(degree, 1)));
     }
 
     @ParameterizedTest
@@ -85,6 +91,13 @@ class GradientParityTest {
     @MethodSource("everything")
     @Tag("long")
     void equalsAutogradEverywhere(Run run) {
+        judge(run, Gradients.of(libraries, run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED));
+    }
+
+    @ParameterizedTest
+    @MethodSource("everySchemeOnOneModel")
+    @Tag("long")
+    void isTheSameBitForBit(Run run) {
         Outcome outcome = Gradients.of(libraries, run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED);
         judge(run, outcome);
         Outcome sequential = Gradients.of(libraries, run, Recompute.SELECTIVE, Session.Mode.SEQUENTIAL);

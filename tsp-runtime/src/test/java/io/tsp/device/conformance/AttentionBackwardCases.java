@@ -17,6 +17,9 @@ import java.util.stream.Stream;
 final class AttentionBackwardCases {
     private static final int SPARE_ROWS = AttentionCases.SPARE_ROWS;
 
+    /** Gradients of queries that see few keys are much larger than others: the largest error is that of one of few. */
+    private static final int FAIR_NUMBER = 20 * Trial.FAIR_NUMBER;
+
     private AttentionBackwardCases() {}
 
     static Stream<Case> everyday() {
@@ -165,7 +168,7 @@ final class AttentionBackwardCases {
                 (values, rounding) -> AttentionBackwardReference.of(op, values, rounding, precision),
                 precision,
                 List.of(precision, Precision.F32, Precision.F32),
-                Trial.FAIR_NUMBER);
+                FAIR_NUMBER);
         trial.expect(op.dQ(), bounds.get(0).keepingUndefined());
         trial.expect(op.dK(), bounds.get(1).keepingUndefined());
         trial.expect(op.dV(), bounds.get(2).keepingUndefined());
