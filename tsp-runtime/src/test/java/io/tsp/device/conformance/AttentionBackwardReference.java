@@ -14,6 +14,8 @@ import java.util.function.Function;
 final class AttentionBackwardReference {
     private final Precision precision;
     private final AttentionReference forward;
+    private static final double LN_2 = Math.log(2);
+
     private final float scale;
     private final double[] q;
     private final double[] k;
@@ -107,8 +109,9 @@ final class AttentionBackwardReference {
         double[] gradient = new double[headDim];
         for (int key : keys) {
             int place = (key * kvHeads + kvHead) * headDim;
-            double score = precision.step(scale * precision.dot(q, from, k, place, headDim));
-            double p = precision.exp(precision.step(score - lse[query]));
+            // In powers of two, as kernels have it: both factors are rounded before they meet.
+            double score = precision.step(scale / LN_2) * precision.dot(q, from, k, place, headDim);
+            double p = precision.step(Math.pow(2, precision.step(score - precision.step(lse[query] / LN_2))));
             double dP = precision.dot(dOut, from, v, place, headDim);
             double dS = precision.store(precision.step(p * precision.step(dP - mean)));
             double weight = precision.store(p);
