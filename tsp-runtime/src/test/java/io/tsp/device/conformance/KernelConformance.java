@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.DynamicTest;
@@ -28,6 +29,9 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class KernelConformance {
+    /** Of the sizes of training; everyday's are part of each run. */
+    private static final String BY_HAND = "too long for CI: run it alone";
+
     private static final long SEED = Long.getLong("tsp.seed", 20_261_120);
 
     private final List<Target> targets = new ArrayList<>();
@@ -63,6 +67,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> attentionBackwardLong() {
         return judge(AttentionBackwardCases.large());
     }
@@ -85,6 +90,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> gatedMlpBackwardLong() {
         return judge(GatedMlpBackwardCases.large());
     }
@@ -150,6 +156,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> rmsNormBackwardLong() {
         return judge(RmsNormBackwardCases.large());
     }
@@ -181,6 +188,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> crossEntropyBackwardLong() {
         return judge(CrossEntropyBackwardCases.large());
     }
@@ -208,6 +216,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> columnSumLong() {
         return judge(SumCases.largeColumns());
     }
@@ -219,6 +228,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> squareSumLong() {
         return judge(SumCases.largeSquares());
     }
@@ -235,6 +245,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> adamWLong() {
         return judge(OptimizerCases.largeAdamW());
     }
