@@ -58,6 +58,8 @@ import picocli.CommandLine.Option;
         })
 final class CompareCommand implements Callable<Integer> {
     private static final String DEFAULT_PRESET = "tiny";
+    private static final String FORWARD = "forward";
+    private static final String TRAIN = "train";
 
     private final Terminal terminal;
 
@@ -81,7 +83,7 @@ final class CompareCommand implements Callable<Integer> {
             names = "--mode",
             paramLabel = "forward|train",
             description = "What a step is: a forward pass, or a step of training. Default: forward.")
-    private String mode = RankOptions.FORWARD;
+    private String mode = FORWARD;
 
     @Option(
             names = "--recompute",
@@ -137,12 +139,12 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private boolean trains() {
-        return mode.equals(RankOptions.TRAIN);
+        return mode.equals(TRAIN);
     }
 
     /** Also checks the mode. */
     private Recompute recompute() {
-        if (!trains() && !mode.equals(RankOptions.FORWARD)) {
+        if (!trains() && !mode.equals(FORWARD)) {
             throw new UsageException("--mode is forward or train, not " + mode);
         }
         if (recompute != null && !trains()) {
@@ -219,18 +221,18 @@ final class CompareCommand implements Callable<Integer> {
     }
 
     private void show(ComparisonReport report) {
-        List<String> lines = report.table();
+        show(report.table());
+        report.remarks().forEach(terminal.out()::println);
+        if (trains()) {
+            show(report.memoryTable());
+        }
+    }
+
+    /** A table under its heading of two lines. */
+    private void show(List<String> lines) {
         terminal.out().println();
         for (int i = 0; i < lines.size(); i++) {
             terminal.out().println(i < 2 ? terminal.heading(lines.get(i)) : lines.get(i));
-        }
-        report.remarks().forEach(terminal.out()::println);
-        if (trains()) {
-            List<String> memory = report.memoryTable();
-            terminal.out().println();
-            for (int i = 0; i < memory.size(); i++) {
-                terminal.out().println(i < 2 ? terminal.heading(memory.get(i)) : memory.get(i));
-            }
         }
     }
 

@@ -104,9 +104,13 @@ final class EvalCommand implements Callable<Integer> {
                     Clusters clusters = Clusters.open(terminal.environment())) {
                 ForwardPlan plan = ForwardPlan.of(
                         scheme, ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
-                Outcome outcome = run(clusters, plan, model, input, file);
-                if (gradients != null) {
-                    new GradientsOutput(terminal, ranks, gradients).write(clusters, plan, model, input);
+                Outcome outcome;
+                try (GradientsOutput output =
+                        gradients == null ? null : GradientsOutput.create(gradients, plan, model, input)) {
+                    outcome = run(clusters, plan, model, input, file);
+                    if (output != null) {
+                        output.write(terminal, clusters, ranks, model, input);
+                    }
                 }
                 if (speaks) {
                     finish(report(outcome, plan, model, input), outcome.last, json, trace, file);

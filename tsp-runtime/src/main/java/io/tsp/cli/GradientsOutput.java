@@ -14,19 +14,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/** Runs one step backward, too, and writes the gradients. */
-final class GradientsOutput {
-    private final Terminal terminal;
-    private final RankOptions ranks;
-    private final Path target;
+/** Runs one step backward, too, and writes the gradients. Made before the work, to find out early what is in its way. */
+final class GradientsOutput implements AutoCloseable {
+    private final TrainingPlan plan;
+    private final GradientFile file;
 
-    GradientsOutput(Terminal terminal, RankOptions ranks, Path target) {
-        this.terminal = terminal;
-        this.ranks = ranks;
-        this.target = target;
+    private GradientsOutput(TrainingPlan plan, GradientFile file) {
+        this.plan = plan;
+        this.file = file;
     }
 
-    void write(Clusters clusters, ForwardPlan forward, OpenModel model, Input input) {
+    static GradientsOutput create(Path target, ForwardPlan forward, OpenModel model, Input input) {
         if (Files.exists(target) && !Files.isRegularFile(target)) {
             throw new UsageException("--gradients " + target + " is there and is not a file; choose another name");
         }
@@ -37,9 +35,13 @@ final class GradientsOutput {
                 DType.F32,
                 false);
         TrainingPlan plan = TrainingPlan.of(forward.scheme(), request);
+        plan.memory().requireFits(plan.memory().allRanks(), new Memory(Path.of("/")).usableBytes());
         Map<String, String> metadata = Map.of("model", model.name(), "input", input.name());
-        try (GradientFile file = GradientFile.create(target, plan, metadata);
-                Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline());
+        return new GradientsOutput(plan, GradientFile.create(target, plan, metadata));
+    }
+
+    void write(Terminal terminal, Clusters clusters, RankOptions ranks, OpenModel model, Input input) {
+        try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline());
                 Progress progress = Progress.open(terminal, "gradients", 1);
                 TrainingRunner runner =
                         TrainingRunner.open(cluster, plan, model.weights(), Session.Mode.OVERLAPPED, _ -> {})) {
@@ -47,5 +49,10 @@ final class GradientsOutput {
             file.write(runner);
             progress.add(1);
         }
+    }
+
+    @Override
+    public void close() {
+        file.close();
     }
 }

@@ -10,8 +10,6 @@ import picocli.CommandLine.Option;
 /** How many ranks there are and what they run on. */
 final class RankOptions {
     static final String DEVICE = "cpu";
-    static final String FORWARD = "forward";
-    static final String TRAIN = "train";
 
     private static final int DEFAULT_DEGREE = 4;
     private static final int MAX_RANKS = 1024;

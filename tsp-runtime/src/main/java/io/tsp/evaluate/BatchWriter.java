@@ -12,21 +12,40 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntFunction;
 
-/** Writes what a rank must know of its tokens before a run. */
+/** Writes what the ranks of this process must know of their tokens before a run. */
 public final class BatchWriter {
     private BatchWriter() {}
 
     /**
-     * Writes the token inputs of one rank.
+     * Writes the token inputs of every local rank.
      *
+     * @param programs by rank
      * @param microbatches one batch for each microbatch of the program
      * @throws IllegalArgumentException if a batch has another size than was asked for, or a token that is not in the
      *     vocabulary; one sentence
      */
     public static void write(
-            Session session, int rank, ForwardProgram program, ForwardRequest request, List<TokenBatch> microbatches) {
+            Session session,
+            IntFunction<ForwardProgram> programs,
+            ForwardRequest request,
+            List<TokenBatch> microbatches) {
         microbatches.forEach(batch -> requireFits(batch, request));
+        long longest = 1L
+                + microbatches.stream()
+                        .flatMapToInt(batch -> Arrays.stream(batch.positions()))
+                        .max()
+                        .orElse(0);
+        ModelConfig config = request.config();
+        float[] frequencies = RopeFrequencies.inverse(config.rope(), config.headDim(), longest);
+        for (int rank : session.localRanks()) {
+            write(session, rank, programs.apply(rank), frequencies, microbatches);
+        }
+    }
+
+    private static void write(
+            Session session, int rank, ForwardProgram program, float[] frequencies, List<TokenBatch> microbatches) {
         for (TokenInput input : program.inputs()) {
             ByteBuffer values = buffer(input.tensor().bytes());
             for (TokenBatch batch : microbatches) {
@@ -38,17 +57,11 @@ public final class BatchWriter {
             }
             session.write(rank, input.tensor(), values.flip());
         }
-        long longest = 1L
-                + microbatches.stream()
-                        .flatMapToInt(batch -> Arrays.stream(batch.positions()))
-                        .max()
-                        .orElse(0);
-        ModelConfig config = request.config();
-        ByteBuffer frequencies = buffer(program.inverseFrequencies().bytes());
-        for (float frequency : RopeFrequencies.inverse(config.rope(), config.headDim(), longest)) {
-            frequencies.putFloat(frequency);
+        ByteBuffer inverse = buffer(program.inverseFrequencies().bytes());
+        for (float frequency : frequencies) {
+            inverse.putFloat(frequency);
         }
-        session.write(rank, program.inverseFrequencies(), frequencies.flip());
+        session.write(rank, program.inverseFrequencies(), inverse.flip());
     }
 
     private static void requireFits(TokenBatch batch, ForwardRequest request) {

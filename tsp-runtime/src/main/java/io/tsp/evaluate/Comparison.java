@@ -219,8 +219,12 @@ public final class Comparison {
         if (task.logits) {
             return;
         }
-        if (numbersOfFirst.isEmpty()) {
+        if (candidate.scheme.equals(task.schemes.getFirst())) {
             numbersOfFirst = numbers;
+        } else if (numbersOfFirst.isEmpty()) {
+            candidate.reason =
+                    "no max error, because " + task.schemes.getFirst().name() + " was not run";
+            return;
         }
         double worst = 0;
         for (int i = 0; i < numbers.size(); i++) {

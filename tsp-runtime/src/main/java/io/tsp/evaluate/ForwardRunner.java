@@ -80,9 +80,7 @@ public final class ForwardRunner implements AutoCloseable {
      * @throws NumericException if the loss is not finite
      */
     public Result run(TokenBatch batch) {
-        for (int rank : session.localRanks()) {
-            BatchWriter.write(session, rank, plan.programs().get(rank), plan.request(), List.of(batch));
-        }
+        BatchWriter.write(session, plan.programs()::get, plan.request(), List.of(batch));
         List<Trace> traces = session.run();
         int rank = session.localRanks().getFirst();
         Tensor totals = plan.programs().get(rank).totals();

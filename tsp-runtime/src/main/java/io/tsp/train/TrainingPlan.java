@@ -1,5 +1,6 @@
 package io.tsp.train;
 
+import io.tsp.evaluate.MemoryNeed;
 import io.tsp.scheme.Scheme;
 import io.tsp.scheme.TrainingProgram;
 import io.tsp.scheme.TrainingRequest;
@@ -27,5 +28,13 @@ public record TrainingPlan(Scheme scheme, TrainingRequest request, List<Training
 
     public int ranks() {
         return programs.size();
+    }
+
+    /** What it needs before a device is known. */
+    public MemoryNeed memory() {
+        return new MemoryNeed(
+                scheme.name(),
+                request.forward().dtype(),
+                programs.stream().map(program -> program.model().program()).toList());
     }
 }

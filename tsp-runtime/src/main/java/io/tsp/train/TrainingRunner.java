@@ -11,7 +11,6 @@ import io.tsp.program.Session;
 import io.tsp.program.Trace;
 import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.TrainingProgram;
-import io.tsp.scheme.TrainingProgram.GradientPart;
 import io.tsp.scheme.TrainingProgram.State;
 import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
@@ -113,9 +112,13 @@ public final class TrainingRunner implements AutoCloseable {
                     "a step has " + plan.request().microbatches() + " microbatches, not " + microbatches.size());
         }
         long labels = microbatches.stream().mapToLong(TokenBatch::labelCount).sum();
+        BatchWriter.write(
+                session,
+                rank -> plan.programs().get(rank).model(),
+                plan.request().forward(),
+                microbatches);
         for (int rank : session.localRanks()) {
             TrainingProgram program = plan.programs().get(rank);
-            BatchWriter.write(session, rank, program.model(), plan.request().forward(), microbatches);
             session.write(rank, program.labelWeight(), floats(labels == 0 ? 0 : 1f / labels));
             if (program.update() != null && settings != null) {
                 session.write(rank, program.update().hyper(), floats(settings.values(step)));
@@ -144,12 +147,7 @@ public final class TrainingRunner implements AutoCloseable {
         return new Result(sum / labels, labels, norm, skipped, traces);
     }
 
-    /** Reads a gradient of the last step, little-endian f32, from a rank of this process. */
-    public ByteBuffer gradient(int rank, GradientPart part) {
-        return read(rank, part.tensor());
-    }
-
-    /** Reads what the optimizer or the program keeps, little-endian, from a rank of this process. */
+    /** Reads a gradient of the last step, or what the optimizer keeps, little-endian, from a rank of this process. */
     public ByteBuffer read(int rank, Tensor tensor) {
         ByteBuffer values = ByteBuffer.allocate(Math.toIntExact(tensor.bytes())).order(ByteOrder.LITTLE_ENDIAN);
         session.read(rank, tensor, values);

@@ -37,12 +37,7 @@ public record TrainingWorkload(
 
         @Override
         public MemoryNeed memory() {
-            return new MemoryNeed(
-                    plan.scheme().name(),
-                    dtype,
-                    plan.programs().stream()
-                            .map(program -> program.model().program())
-                            .toList());
+            return plan.memory();
         }
 
         @Override

@@ -63,7 +63,7 @@ final class Gradients {
                 if (part.owner()) {
                     long columns = expected.get(part.block().name()).columns();
                     place(
-                            runner.gradient(rank, part).asFloatBuffer(),
+                            runner.read(rank, part.tensor()).asFloatBuffer(),
                             part.block(),
                             columns,
                             values.get(part.block().name()));
