@@ -7,6 +7,8 @@ import java.nio.charset.StandardCharsets;
 final class ByteTokenizer implements TextTokenizer {
     private static final int BYTE_VALUES = 256;
 
+    private final int vocabulary;
+
     ByteTokenizer(int vocabulary) {
         if (vocabulary < BYTE_VALUES) {
             throw new ModelException(
@@ -14,10 +16,11 @@ final class ByteTokenizer implements TextTokenizer {
                     "there is no tokenizer.json, and a vocabulary of " + vocabulary
                             + " cannot hold the 256 bytes; add tokenizer.json to the model or give token ids");
         }
+        this.vocabulary = vocabulary;
     }
 
     @Override
-    public int[] encode(String text) {
+    public int[] encode(String text, boolean begins, boolean ends) {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         int[] ids = new int[bytes.length];
         for (int i = 0; i < bytes.length; i++) {
@@ -35,6 +38,16 @@ final class ByteTokenizer implements TextTokenizer {
             bytes[i] = ids[i] < BYTE_VALUES ? (byte) ids[i] : (byte) 0xff;
         }
         return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    @Override
+    public int vocabulary() {
+        return vocabulary;
+    }
+
+    @Override
+    public String identity() {
+        return "bytes";
     }
 
     @Override

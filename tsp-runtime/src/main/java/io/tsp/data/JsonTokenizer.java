@@ -2,6 +2,7 @@ package io.tsp.data;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import com.google.common.hash.Hashing;
 import io.tsp.checkpoint.ModelFiles;
 import io.tsp.checkpoint.Printable;
 import io.tsp.model.ModelException;
@@ -21,12 +22,20 @@ final class JsonTokenizer implements TextTokenizer {
 
     private final HuggingFaceTokenizer tokenizer;
     private final String file;
+    private final String identity;
     private final int vocabulary;
+    private final int before;
+    private final int after;
 
-    private JsonTokenizer(HuggingFaceTokenizer tokenizer, String file, int vocabulary) {
+    private JsonTokenizer(HuggingFaceTokenizer tokenizer, String file, String identity, int vocabulary) {
         this.tokenizer = tokenizer;
         this.file = file;
+        this.identity = identity;
         this.vocabulary = vocabulary;
+        // What stands around a text does not depend on it; an empty one would not say which stands on which side.
+        long[] special = tokenizer.encode("a").getSpecialTokenMask();
+        this.before = leading(special, 0, 1);
+        this.after = Math.min(leading(special, special.length - 1, -1), special.length - before);
     }
 
     static JsonTokenizer open(ModelFiles files, int vocabulary) {
@@ -38,7 +47,8 @@ final class JsonTokenizer implements TextTokenizer {
         Map<String, String> options = Map.of("truncation", "false", "padding", "false", "addSpecialTokens", "true");
         try {
             HuggingFaceTokenizer tokenizer = HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), options);
-            return new JsonTokenizer(tokenizer, file, vocabulary);
+            return new JsonTokenizer(
+                    tokenizer, file, Hashing.sha256().hashBytes(json).toString(), vocabulary);
         } catch (IOException | RuntimeException e) {
             throw new ModelException(
                     ModelException.Part.FILE,
@@ -49,8 +59,9 @@ final class JsonTokenizer implements TextTokenizer {
     }
 
     @Override
-    public int[] encode(String text) {
-        long[] ids = tokenizer.encode(text).getIds();
+    public int[] encode(String text, boolean begins, boolean ends) {
+        long[] whole = tokenizer.encode(text).getIds();
+        long[] ids = Arrays.copyOfRange(whole, begins ? 0 : before, whole.length - (ends ? 0 : after));
         for (long id : ids) {
             if (id < 0 || id >= vocabulary) {
                 throw new ModelException(
@@ -68,8 +79,27 @@ final class JsonTokenizer implements TextTokenizer {
     }
 
     @Override
+    public int vocabulary() {
+        return vocabulary;
+    }
+
+    @Override
+    public String identity() {
+        return identity;
+    }
+
+    @Override
     public void close() {
         tokenizer.close();
+    }
+
+    /** Special tokens in a row, from one end of a text towards the other. */
+    private static int leading(long[] special, int from, int step) {
+        int count = 0;
+        for (int i = from; i >= 0 && i < special.length && special[i] != 0; i += step) {
+            count++;
+        }
+        return count;
     }
 
     /**

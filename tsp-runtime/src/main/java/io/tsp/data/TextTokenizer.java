@@ -6,10 +6,27 @@ import io.tsp.model.ModelException;
 /** Text to token ids and back. */
 public interface TextTokenizer extends AutoCloseable {
     /** Ids of a text, with the special tokens that the model expects around one. */
-    int[] encode(String text);
+    default int[] encode(String text) {
+        return encode(text, true, true);
+    }
+
+    /**
+     * Ids of a piece of a text. Where the pieces of a text are cut at places that the tokenizer does not join over, their
+     * ids in a row are those of the text.
+     *
+     * @param begins whether the text begins with this piece, so that what the model expects before a text belongs here
+     * @param ends whether the text ends with this piece, so that what the model expects after a text belongs here
+     */
+    int[] encode(String text, boolean begins, boolean ends);
 
     /** The text of ids; special tokens are left out. */
     String decode(int[] ids);
+
+    /** Ids are below it. */
+    int vocabulary();
+
+    /** Equal where a text becomes the same ids: the SHA-256 of {@code tokenizer.json} in hex, or "bytes". */
+    String identity();
 
     @Override
     void close();
