@@ -145,8 +145,8 @@ public final class TokenStore implements AutoCloseable {
         hasher.putInt(tokenizer.vocabulary()).putInt(pieceBytes);
         for (TextFile text : texts) {
             put(hasher, text.path().toAbsolutePath().normalize().toString());
-            hasher.putLong(text.bytes()).putLong(text.modified().getEpochSecond());
-            hasher.putInt(text.modified().getNano());
+            put(hasher, text.modified().toString());
+            hasher.putLong(text.bytes());
         }
         return hasher.hash().toString();
     }
