@@ -98,7 +98,7 @@ class TokenStoreFileTest {
 
     /** Whoever can write the folder can also write a digest that fits; ids must not lead out of the embedding. */
     @ParameterizedTest
-    @ValueSource(ints = {256, Integer.MAX_VALUE, -257, Integer.MIN_VALUE})
+    @ValueSource(ints = {5, 256, Integer.MAX_VALUE, -257, Integer.MIN_VALUE})
     void idsOutsideOfTheVocabularyAreDamageToo(int wrong) throws Exception {
         Path file = Files.writeString(directory.resolve("text"), "abcdefgh");
         try (TextTokenizer tokenizer = TextTokenizer.bytes(256)) {
@@ -107,7 +107,8 @@ class TokenStoreFileTest {
                 path = store.path();
             }
             byte[] intact = Files.readAllBytes(path);
-            for (int at : new int[] {0, 3, 7}) {
+            // 5 is wrong only where a document must begin.
+            for (int at : wrong == 5 ? new int[] {0} : new int[] {0, 3, 7}) {
                 ByteBuffer forged = ByteBuffer.wrap(intact.clone()).order(ByteOrder.LITTLE_ENDIAN);
                 forged.putInt(at * 4, wrong);
                 forged.put(32, MessageDigest.getInstance("SHA-256").digest(Arrays.copyOf(forged.array(), 32)));
@@ -126,6 +127,7 @@ class TokenStoreFileTest {
         Files.setLastModifiedTime(two, time);
         try (TextTokenizer bytes = TextTokenizer.bytes(256);
                 TextTokenizer more = TextTokenizer.bytes(257);
+                TextTokenizer many = TextTokenizer.bytes(300);
                 TextTokenizer json = TextTokenizer.open(ModelFiles.in(FIXTURE), 300)) {
             List<Path> paths = new ArrayList<>();
             paths.add(path(bytes, one));
@@ -134,6 +136,7 @@ class TokenStoreFileTest {
             paths.add(path(bytes, two, one));
             paths.add(path(bytes, one, one));
             paths.add(path(more, one));
+            paths.add(path(many, one));
             paths.add(path(json, one));
             Files.setLastModifiedTime(one, FileTime.fromMillis(time.toMillis() + 1000));
             paths.add(path(bytes, one));
@@ -203,6 +206,14 @@ class TokenStoreFileTest {
                 assertEquals(List.of("text"), names());
             }
         }
+    }
+
+    @Test
+    void aFileThatGivesMoreThanItsSizeIsRefused() throws IOException {
+        TextFile file = TextFile.of(Files.writeString(directory.resolve("text"), "abc"));
+        file.requireUnchanged(3);
+        assertThrows(ModelException.class, () -> file.requireUnchanged(2));
+        assertThrows(ModelException.class, () -> file.requireUnchanged(4));
     }
 
     @Test
