@@ -11,7 +11,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  * be cast; narrow columns are picked out of whole rows, because a system call costs more than the bytes it would
  * skip.
  */
-final class BlockReader {
+public final class BlockReader {
     private static final int SCRATCH_BYTES = 1 << 19;
     /** Bytes of a row that are cheaper to read and drop than to skip with one more system call. */
     private static final long CHEAP_GAP_BYTES = 16 << 10;
@@ -24,8 +24,13 @@ final class BlockReader {
 
     private final Queue<Scratch> idle = new ConcurrentLinkedQueue<>();
 
-    /** Appends the block's elements, which exist, to target, which has room for them. */
-    void read(
+    /**
+     * Appends the block's elements, which exist, to target, which has room for them. For any number of threads.
+     *
+     * @param columns of the stored matrix
+     * @param dtype F32 or BF16
+     */
+    public void read(
             SafetensorsFile file,
             StoredTensor tensor,
             long columns,

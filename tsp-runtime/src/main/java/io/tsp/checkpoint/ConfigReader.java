@@ -11,8 +11,8 @@ import java.util.List;
  * transformers 5.18 for what a family leaves out. What this runtime does not compute is refused, never ignored; fields
  * that have no influence on the result ({@code auto_map}, {@code architectures}, ...) are.
  */
-final class ConfigReader {
-    static final String NAME = "config.json";
+public final class ConfigReader {
+    public static final String NAME = "config.json";
     static final int MAX_BYTES = 1 << 20;
 
     /** Far beyond every published model, and small enough that no product of two sizes overflows. */
@@ -68,7 +68,7 @@ final class ConfigReader {
      * @param file as it is named in messages
      * @throws ModelException (CONFIG) naming field, value and what is allowed
      */
-    static ModelConfig read(String file, byte[] bytes) {
+    public static ModelConfig read(String file, byte[] bytes) {
         return new ConfigReader(ConfigFields.parse(file, bytes)).read();
     }
 

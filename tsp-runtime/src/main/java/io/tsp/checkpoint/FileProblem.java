@@ -4,11 +4,11 @@ import io.tsp.model.ModelException;
 import java.io.IOException;
 
 /** The sentences in which unusable files are reported. */
-final class FileProblem {
+public final class FileProblem {
     private FileProblem() {}
 
     /** Wrong bytes at a known place. */
-    static ModelException at(ModelException.Part part, String file, long offset, String what) {
+    public static ModelException at(ModelException.Part part, String file, long offset, String what) {
         String cure = part == ModelException.Part.CONFIG
                 ? "correct it or download it again"
                 : "the file is damaged or not in the format that its name says, download it again";
@@ -16,7 +16,7 @@ final class FileProblem {
     }
 
     /** The operating system's refusal. */
-    static ModelException unreadable(ModelException.Part part, String file, IOException cause) {
+    public static ModelException unreadable(ModelException.Part part, String file, IOException cause) {
         String reason = cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
         return new ModelException(
                 part,

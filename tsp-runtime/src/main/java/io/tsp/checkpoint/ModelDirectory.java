@@ -98,7 +98,8 @@ public final class ModelDirectory implements WeightSource {
         shards.close();
     }
 
-    private static ModelConfig readConfig(ModelFiles files) {
+    /** Only the configuration among the files of a directory. */
+    public static ModelConfig readConfig(ModelFiles files) {
         String file = files.shown(ConfigReader.NAME).toString();
         byte[] bytes = files.read(ConfigReader.NAME, ConfigReader.MAX_BYTES, ModelException.Part.CONFIG)
                 .orElseThrow(() -> new ModelException(

@@ -117,7 +117,7 @@ public final class ModelFiles {
     }
 
     /** Whether a name is a single path element, on any operating system, that can be printed. */
-    static boolean isPlainName(String name) {
+    public static boolean isPlainName(String name) {
         return !name.isEmpty()
                 && name.length() <= MAX_NAME_CHARS
                 && !name.equals(".")

@@ -40,7 +40,7 @@ public final class SafetensorsFile implements AutoCloseable {
     }
 
     /** Opens a file that messages name differently, because links were resolved. */
-    static SafetensorsFile open(Path path, String name) {
+    public static SafetensorsFile open(Path path, String name) {
         FileChannel channel = openChannel(path, name);
         try {
             return new SafetensorsFile(name, channel, readHeader(name, channel));

@@ -8,18 +8,14 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileSystemException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.function.Consumer;
 
 /**
  * Writes a safetensors file of any size piece by piece. The bytes go to a hidden temporary file in the same directory,
@@ -39,16 +35,21 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     private final Path target;
     private final Path temporary;
+    private final Disk disk;
+    private final Consumer<ByteBuffer> written;
     private final FileChannel channel;
     private final Iterator<StoredTensor> tensors;
     private StoredTensor current;
     private long position;
     private boolean committed;
 
-    private SafetensorsWriter(Path target, Path temporary, FileChannel channel, SafetensorsHeader header) {
+    private SafetensorsWriter(Path target, Disk disk, Consumer<ByteBuffer> written, SafetensorsHeader header)
+            throws IOException {
         this.target = target;
-        this.temporary = temporary;
-        this.channel = channel;
+        this.temporary = target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
+        this.disk = disk;
+        this.written = written;
+        this.channel = disk.create(temporary);
         this.tensors = header.tensors().values().iterator();
         this.current = tensors.next();
     }
@@ -60,13 +61,26 @@ public final class SafetensorsWriter implements AutoCloseable {
      * @throws StorageException if the directory cannot be written
      */
     public static SafetensorsWriter create(Path target, Map<String, String> metadata, List<Declaration> tensors) {
+        return create(target, metadata, tensors, Disk.SHARED, bytes -> {});
+    }
+
+    /**
+     * Begins a file as {@link #create(Path, Map, List)} does.
+     *
+     * @param disk does all writing
+     * @param written sees every byte of the file once, in the file's order
+     */
+    public static SafetensorsWriter create(
+            Path target,
+            Map<String, String> metadata,
+            List<Declaration> tensors,
+            Disk disk,
+            Consumer<ByteBuffer> written) {
         byte[] json = headerJson(metadata, tensors);
         SafetensorsHeader header = parsed(target, json, tensors);
         Path absolute = target.toAbsolutePath();
-        Path temporary = absolute.resolveSibling("." + absolute.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
-            FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
-            SafetensorsWriter writer = new SafetensorsWriter(absolute, temporary, channel, header);
+            SafetensorsWriter writer = new SafetensorsWriter(absolute, disk, written, header);
             writer.writeHeader(json);
             return writer;
         } catch (IOException e) {
@@ -108,13 +122,11 @@ public final class SafetensorsWriter implements AutoCloseable {
                     "tensor " + current.name() + " lacks " + (current.end() - position) + " bytes");
         }
         try {
-            channel.force(true);
-            channel.close();
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            disk.force(channel, temporary);
+            disk.close(channel, temporary);
+            disk.move(temporary, target);
             committed = true;
-            try (FileChannel directory = FileChannel.open(target.resolveSibling("."), StandardOpenOption.READ)) {
-                directory.force(true);
-            }
+            disk.forceDirectory(target.resolveSibling("."));
         } catch (IOException e) {
             throw unwritable(target, e);
         }
@@ -123,9 +135,12 @@ public final class SafetensorsWriter implements AutoCloseable {
     @Override
     public void close() {
         try {
-            channel.close();
-            if (!committed) {
-                Files.deleteIfExists(temporary);
+            try {
+                disk.close(channel, temporary);
+            } finally {
+                if (!committed) {
+                    disk.delete(temporary);
+                }
             }
         } catch (IOException e) {
             throw unwritable(target, e);
@@ -147,7 +162,10 @@ public final class SafetensorsWriter implements AutoCloseable {
         int end = bytes.limit();
         while (bytes.position() < end) {
             bytes.limit(bytes.position() + Math.min(WRITE_BYTES, end - bytes.position()));
-            position += channel.write(bytes);
+            int start = bytes.position();
+            int count = disk.write(channel, temporary, bytes);
+            written.accept(bytes.slice(start, count));
+            position += count;
         }
     }
 
@@ -233,17 +251,7 @@ public final class SafetensorsWriter implements AutoCloseable {
 
     private static StorageException unwritable(Path target, IOException cause) {
         return new StorageException(
-                target + " cannot be written (" + reason(cause) + "); free space there or choose another place", cause);
-    }
-
-    /** Without the path of the temporary file, which says nothing to a user. */
-    private static String reason(IOException cause) {
-        if (cause instanceof NoSuchFileException) {
-            return "there is no such folder";
-        }
-        if (cause instanceof FileSystemException failure && failure.getReason() != null) {
-            return failure.getReason();
-        }
-        return cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
+                target + " cannot be written (" + Disk.reason(cause) + "); free space there or choose another place",
+                cause);
     }
 }

@@ -21,7 +21,7 @@ import java.util.function.Supplier;
  * A JSON document read token by token, where whatever RFC 8259 leaves to the reader is refused: a byte order mark,
  * bytes that are not UTF-8, lone surrogates, text after the document. Every refusal names the file and the byte.
  */
-final class StrictJson {
+public final class StrictJson {
     private static final int NUMBER_CHARS = 64;
 
     private final ModelException.Part part;
@@ -37,7 +37,7 @@ final class StrictJson {
      * @param file as it is named in messages
      * @param fileOffset where in the file the document begins
      */
-    StrictJson(JsonFactory limits, ModelException.Part part, String file, byte[] bytes, long fileOffset) {
+    public StrictJson(JsonFactory limits, ModelException.Part part, String file, byte[] bytes, long fileOffset) {
         this.part = part;
         this.file = file;
         this.bytes = bytes;
@@ -51,7 +51,7 @@ final class StrictJson {
     }
 
     /** The deepest nesting, the longest member name and the longest string that documents may have. */
-    static JsonFactory limits(int depth, int nameChars, int stringChars) {
+    public static JsonFactory limits(int depth, int nameChars, int stringChars) {
         return JsonFactory.builder()
                 .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
                 .disable(JsonFactory.Feature.CHARSET_DETECTION)
@@ -65,7 +65,7 @@ final class StrictJson {
     }
 
     /** Moves to the next token, which must exist. */
-    JsonToken next() {
+    public JsonToken next() {
         JsonToken token;
         try {
             token = parser.nextToken();
@@ -81,7 +81,7 @@ final class StrictJson {
     }
 
     /** Moves to the next token, which must be of this kind. */
-    void expect(JsonToken kind, Supplier<String> what) {
+    public void expect(JsonToken kind, Supplier<String> what) {
         if (next() != kind) {
             throw failure("expected " + what.get() + ", found " + found());
         }
@@ -100,7 +100,7 @@ final class StrictJson {
     }
 
     /** The member name, string or number at the current token. */
-    String text() {
+    public String text() {
         try {
             return requirePairedSurrogates(parser.getText());
         } catch (JsonProcessingException e) {
@@ -111,7 +111,7 @@ final class StrictJson {
     }
 
     /** The current token as a whole number from 0 up. */
-    long natural(JsonToken token, Supplier<String> what) {
+    public long natural(JsonToken token, Supplier<String> what) {
         try {
             // -0 is an integer to the parser.
             if (token == JsonToken.VALUE_NUMBER_INT && parser.getTextCharacters()[parser.getTextOffset()] != '-') {
@@ -128,7 +128,7 @@ final class StrictJson {
     }
 
     /** Refuses anything but blanks after the current token. */
-    void end(boolean onlySpaces) {
+    public void end(boolean onlySpaces) {
         for (int i = (int) parser.currentLocation().getByteOffset(); i < bytes.length; i++) {
             byte b = bytes[i];
             boolean blank = b == ' ' || (!onlySpaces && (b == '\n' || b == '\r' || b == '\t'));
@@ -144,7 +144,7 @@ final class StrictJson {
     }
 
     /** A refusal at the current token. */
-    ModelException failure(String what) {
+    public ModelException failure(String what) {
         return FileProblem.at(part, file, offset(), what);
     }
 
