@@ -85,13 +85,8 @@ final class CompareCommand implements Callable<Integer> {
             description = "What a step is: a forward pass, or a step of training. Default: forward.")
     private String mode = FORWARD;
 
-    @Option(
-            names = "--recompute",
-            paramLabel = "HOW",
-            description =
-                    "What training computes again instead of keeping it: selective (all of a sub-layer but attention)"
-                            + " or full. Default: selective.")
-    private @Nullable String recompute;
+    @Mixin
+    private final RecomputeOption recompute = new RecomputeOption();
 
     @Option(names = "--repeat", paramLabel = "N", description = "Timed runs of each scheme. Default: 5.")
     private int repeat = 5;
@@ -147,29 +142,25 @@ final class CompareCommand implements Callable<Integer> {
         if (!trains() && !mode.equals(FORWARD)) {
             throw new UsageException("--mode is forward or train, not " + mode);
         }
-        if (recompute != null && !trains()) {
+        if (recompute.isGiven() && !trains()) {
             throw new UsageException("--recompute says how to train; add --mode train or leave it out");
         }
-        return switch (recompute == null ? "selective" : recompute) {
-            case "selective" -> Recompute.SELECTIVE;
-            case "full" -> Recompute.FULL;
-            default -> throw new UsageException("--recompute is selective or full, not " + recompute);
-        };
+        return recompute.get();
     }
 
     /** Single with one rank, then what the user asks for, nothing twice. */
     private List<Scheme> schemes() {
         Map<String, Scheme> schemes = new LinkedHashMap<>();
         List<Scheme> all = new ArrayList<>();
-        all.add(Schemes.of(SchemeNames.SINGLE, 1, 1));
+        all.add(Schemes.of(DegreeOptions.SINGLE, 1, 1));
         if (names.isEmpty()) {
             all.addAll(Schemes.all(ranks.degree(terminal.environment()), ranks.dp()));
         } else {
-            names.forEach(name -> all.add(SchemeNames.scheme(name.strip(), ranks, terminal.environment())));
+            names.forEach(name -> all.add(ranks.scheme(name.strip(), terminal.environment())));
         }
         for (Scheme scheme : all) {
             int size = scheme.mesh().worldSize();
-            if (!scheme.name().equals(SchemeNames.SINGLE)) {
+            if (!scheme.name().equals(DegreeOptions.SINGLE)) {
                 ranks.requireRanks(size);
             }
             schemes.putIfAbsent(scheme.name() + " " + size, scheme);

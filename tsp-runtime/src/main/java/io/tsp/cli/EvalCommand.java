@@ -56,7 +56,7 @@ final class EvalCommand implements Callable<Integer> {
             description =
                     "How ranks share the model: single, tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp or ulysses."
                             + " Default: single.")
-    private String schemeName = SchemeNames.SINGLE;
+    private String schemeName = DegreeOptions.SINGLE;
 
     @Mixin
     private final RankOptions ranks = new RankOptions();
@@ -87,7 +87,7 @@ final class EvalCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         ranks.requireSupported();
-        Scheme scheme = SchemeNames.scheme(schemeName, ranks, terminal.environment());
+        Scheme scheme = ranks.scheme(schemeName, terminal.environment());
         ranks.requireRanks(scheme.mesh().worldSize());
         boolean speaks = Clusters.speaks(terminal.environment());
         if (gradients != null && Clusters.launchedRanks(terminal.environment()).isPresent()) {

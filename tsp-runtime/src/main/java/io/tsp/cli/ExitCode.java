@@ -11,7 +11,8 @@ enum ExitCode {
     DEADLINE(72, "something did not happen in time: see --deadline"),
     RANKS_DISAGREE(73, "ranks were started with different options or builds"),
     STORAGE(74, "a file cannot be written"),
-    NUMERIC(76, "the loss is not a finite number"),
+    STOPPED(75, "stopped early as asked to, and saved: start again with --resume"),
+    NUMERIC(76, "a loss or a gradient is not a finite number"),
     LIBRARY(77, "a native library is missing, of another version, or cannot do this");
 
     private final int code;

@@ -44,7 +44,7 @@ final class GradientsOutput implements AutoCloseable {
         try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline());
                 Progress progress = Progress.open(terminal, "gradients", 1);
                 TrainingRunner runner =
-                        TrainingRunner.open(cluster, plan, model.weights(), Session.Mode.OVERLAPPED, _ -> {})) {
+                        TrainingRunner.open(cluster, plan, TrainingRunner.Start.of(model.weights()), Session.Mode.OVERLAPPED, _ -> {})) {
             runner.step(List.of(input.get(0)), null, 1);
             file.write(runner);
             progress.add(1);

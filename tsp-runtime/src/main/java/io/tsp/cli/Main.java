@@ -19,7 +19,11 @@ public final class Main {
 
     /** Exits with one of the codes that {@code tsp --help} lists. */
     public static void main(String[] args) {
-        System.exit(run(Terminal.standard(), args));
+        Terminal terminal = Terminal.standard();
+        terminal.stop().installHook();
+        int code = run(terminal, args);
+        terminal.stop().end(code);
+        System.exit(code);
     }
 
     /** Runs a command and returns its exit code. */
@@ -37,6 +41,8 @@ public final class Main {
         CommandLine line = new CommandLine(command)
                 .addSubcommand(new CompareCommand(terminal))
                 .addSubcommand(new EvalCommand(terminal))
+                .addSubcommand(new TrainCommand(terminal))
+                .addSubcommand(checkpoint(terminal))
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.getCommandSpec()
@@ -51,6 +57,13 @@ public final class Main {
         line.setExecutionExceptionHandler((e, _, _) -> fail(terminal, e, command.isDebugging()));
         line.setExecutionStrategy(parsed -> execute(terminal, parsed));
         return line;
+    }
+
+    private static CommandLine checkpoint(Terminal terminal) {
+        return new CommandLine(new CheckpointCommand())
+                .addSubcommand(new CheckpointInspectCommand(terminal))
+                .addSubcommand(new CheckpointVerifyCommand(terminal))
+                .addSubcommand(new CheckpointReshardCommand(terminal));
     }
 
     private static String described(ExitCode code) {

@@ -1,7 +1,6 @@
 package io.tsp.cli;
 
 import io.tsp.model.Presets;
-import io.tsp.model.RandomWeights;
 import io.tsp.tensor.DType;
 import java.nio.file.Path;
 import java.util.Iterator;
@@ -42,10 +41,15 @@ final class ModelOptions {
     }
 
     DType dtype() {
-        return switch (dtype) {
+        return dtype("--dtype", dtype);
+    }
+
+    /** What a user means by the name of a dtype. */
+    static DType dtype(String option, String name) {
+        return switch (name) {
             case "f32" -> DType.F32;
             case "bf16" -> DType.BF16;
-            default -> throw new UsageException("--dtype is f32 or bf16, not " + dtype);
+            default -> throw new UsageException(option + " is f32 or bf16, not " + name);
         };
     }
 
@@ -71,6 +75,26 @@ final class ModelOptions {
             throw new UsageException("no model is named; give --model DIR, or --preset NAME for random weights");
         }
         var config = UsageException.check(() -> Presets.of(name));
-        return new OpenModel(name, config, new RandomWeights(config, seed == null ? 0 : seed), null);
+        return OpenModel.preset(name, config, seed == null ? 0 : seed);
+    }
+
+    /**
+     * Opens a checkpoint instead.
+     *
+     * @throws UsageException if the user names another model than the checkpoint's
+     */
+    OpenModel resume(Path checkpoint) {
+        OpenModel model = OpenModel.of(checkpoint);
+        if (directory == null && preset == null) {
+            return model;
+        }
+        try (OpenModel named = open(null)) {
+            if (!named.config().equals(model.config())) {
+                model.close();
+                throw new UsageException(checkpoint + " is not of the model " + named.name()
+                        + "; leave the model out to go on with the checkpoint's, or choose another --out");
+            }
+        }
+        return model;
     }
 }

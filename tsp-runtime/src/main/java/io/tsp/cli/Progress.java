@@ -1,5 +1,6 @@
 package io.tsp.cli;
 
+import java.time.Duration;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -19,14 +20,28 @@ final class Progress implements AutoCloseable {
 
     /** @param total units of work */
     static Progress open(Terminal terminal, String task, long total) {
-        return open(terminal, new ProgressBarBuilder().setTaskName(task).setInitialMax(total));
+        return open(terminal, new ProgressBarBuilder().setTaskName(task).setInitialMax(total).hideEta());
+    }
+
+    /**
+     * With the time that is left.
+     *
+     * @param done units of an earlier run
+     */
+    static Progress ofLongWork(Terminal terminal, String task, long done, long total) {
+        return open(
+                terminal,
+                new ProgressBarBuilder()
+                        .setTaskName(task)
+                        .setInitialMax(total)
+                        .startsFrom(done, Duration.ZERO));
     }
 
     /** @param total bytes, shown in MiB */
     static Progress ofBytes(Terminal terminal, String task, long total) {
         return open(
                 terminal,
-                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).setUnit(" MiB", 1 << 20));
+                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).setUnit(" MiB", 1 << 20).hideEta());
     }
 
     private static Progress open(Terminal terminal, ProgressBarBuilder builder) {
@@ -37,7 +52,6 @@ final class Progress implements AutoCloseable {
                 .setUpdateIntervalMillis(REFRESH_MILLIS)
                 .setConsumer(new ConsoleProgressBarConsumer(System.err, WIDTH))
                 .clearDisplayOnFinish()
-                .hideEta()
                 .build());
     }
 

@@ -1,32 +1,23 @@
 package io.tsp.cli;
 
+import io.tsp.scheme.Scheme;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** How many ranks there are and what they run on. */
 final class RankOptions {
     static final String DEVICE = "cpu";
 
-    private static final int DEFAULT_DEGREE = 4;
     private static final int MAX_RANKS = 1024;
     private static final List<String> GPUS = List.of("cuda", "hip");
 
-    @Option(
-            names = "--degree",
-            paramLabel = "D",
-            description =
-                    "Ranks that share one copy of the model. Default: 4, or what the scheme or the launcher says.")
-    private @Nullable Integer degree;
-
-    @Option(
-            names = "--dp",
-            paramLabel = "N",
-            description = "Data-parallel copies, each with a part of the batch. Default: 1.")
-    private int dp = 1;
+    @Mixin
+    private final DegreeOptions degrees = new DegreeOptions();
 
     @Option(
             names = "--ranks",
@@ -59,12 +50,11 @@ final class RankOptions {
         }
         UsageException.positive("--threads", threads());
         UsageException.positive("--deadline", deadline);
-        UsageException.positive("--dp", dp);
-        UsageException.positive("--degree", degree == null ? 1 : degree);
+        degrees.requirePositive();
     }
 
     int dp() {
-        return dp;
+        return degrees.dp();
     }
 
     int threads() {
@@ -77,19 +67,15 @@ final class RankOptions {
 
     /** Ranks of one copy of the model, if the scheme does not say it itself. */
     int degree(Map<String, String> environment) {
-        if (degree != null) {
-            return degree;
-        }
         OptionalInt launched = Clusters.launchedRanks(environment);
-        if (ranks != null || launched.isPresent()) {
-            return Math.max(1, (ranks == null ? launched.getAsInt() : ranks) / dp);
-        }
-        return DEFAULT_DEGREE;
+        boolean known = ranks != null || launched.isPresent();
+        int world = ranks == null ? launched.orElse(1) : ranks;
+        return degrees.degree(known ? Math.max(1, world / dp()) : DegreeOptions.DEFAULT);
     }
 
-    /** The degree that the user has asked for. */
-    OptionalInt explicitDegree() {
-        return degree == null ? OptionalInt.empty() : OptionalInt.of(degree);
+    /** The scheme of a name. */
+    Scheme scheme(String name, Map<String, String> environment) {
+        return degrees.scheme(name, degree(environment));
     }
 
     /** Refuses a number of ranks that is not the one announced. */

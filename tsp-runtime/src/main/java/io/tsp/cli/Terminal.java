@@ -13,13 +13,15 @@ import java.util.Map;
  * @param outIsTerminal whether a person reads out, so that colours make sense
  * @param errIsTerminal whether a person reads err, so that a progress bar makes sense
  * @param environment variables of the process
+ * @param stop what tells a long verb to stop early
  */
 record Terminal(
         PrintWriter out,
         PrintWriter err,
         boolean outIsTerminal,
         boolean errIsTerminal,
-        Map<String, String> environment) {
+        Map<String, String> environment,
+        StopRequest stop) {
 
     /** Those of this process. */
     static Terminal standard() {
@@ -28,7 +30,8 @@ record Terminal(
                 new PrintWriter(System.err, true, StandardCharsets.UTF_8),
                 isTerminal(1),
                 isTerminal(2),
-                System.getenv());
+                System.getenv(),
+                new StopRequest());
     }
 
     /** Java's own answer is about standard input and output together, so it cannot tell that only one is redirected. */

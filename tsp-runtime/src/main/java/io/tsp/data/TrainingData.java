@@ -64,6 +64,11 @@ public final class TrainingData {
         return training;
     }
 
+    /** Number of sequences that are kept for evaluation. */
+    public long evaluationSequences() {
+        return evaluation;
+    }
+
     /** Tokens of an epoch. */
     public long tokens() {
         return (long) training * seq;

@@ -64,7 +64,7 @@ public record ForwardPlan(Scheme scheme, ForwardRequest request, List<ForwardPro
 
     /** What it needs before a device is known. */
     public MemoryNeed memory() {
-        return new MemoryNeed(
+        return MemoryNeed.of(
                 scheme.name(),
                 request.dtype(),
                 programs.stream().map(ForwardProgram::program).toList());

@@ -63,6 +63,17 @@ public final class ForwardRunner implements AutoCloseable {
         }
     }
 
+    /**
+     * A model whose weights another session has loaded, and may change between runs.
+     *
+     * @param owner must outlive this
+     */
+    public static ForwardRunner reading(Session owner, ForwardPlan plan, Session.Mode mode) {
+        List<Program> plain =
+                plan.programs().stream().map(ForwardProgram::program).toList();
+        return new ForwardRunner(plan, owner.openReader(plain, mode));
+    }
+
     public Session session() {
         return session;
     }

@@ -5,6 +5,7 @@ import io.tsp.program.Program;
 import io.tsp.program.Schedule;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -19,13 +20,23 @@ import java.util.stream.IntStream;
  * @param scheme what a user calls it
  * @param dtype of weights and activations
  * @param programs one for each rank of the world
+ * @param readers programs of the same ranks that read the parameters of these instead of having their own
+ * @param hostBytes for each rank, what is kept outside of programs
  */
-public record MemoryNeed(String scheme, DType dtype, List<Program> programs) {
+public record MemoryNeed(
+        String scheme, DType dtype, List<Program> programs, List<MemoryNeed> readers, List<Long> hostBytes) {
     /** Classes with less of the whole are not named. */
     private static final double NOTEWORTHY = 0.05;
 
     public MemoryNeed {
         programs = List.copyOf(programs);
+        readers = List.copyOf(readers);
+        hostBytes = List.copyOf(hostBytes);
+    }
+
+    /** Of programs alone. */
+    public static MemoryNeed of(String scheme, DType dtype, List<Program> programs) {
+        return new MemoryNeed(scheme, dtype, programs, List.of(), Collections.nCopies(programs.size(), 0L));
     }
 
     /** Every rank of the world. */
@@ -41,6 +52,12 @@ public record MemoryNeed(String scheme, DType dtype, List<Program> programs) {
             MemoryPlan.of(schedule, Map.of())
                     .arenaBytes()
                     .forEach((key, bytes) -> planned.merge(key, bytes, Long::sum));
+            planned.merge(MemoryClass.HOST, hostBytes.get(rank), Long::sum);
+        }
+        for (MemoryNeed reader : readers) {
+            Map<MemoryClass, Long> more = reader.plannedBytes(ranks);
+            more.remove(MemoryClass.PARAMETERS);
+            more.forEach((key, bytes) -> planned.merge(key, bytes, Long::sum));
         }
         return planned;
     }

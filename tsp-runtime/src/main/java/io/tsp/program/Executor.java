@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * Runs one rank's schedule: walks it in program order and enqueues each step on its lane's stream, behind the events it
@@ -21,6 +22,8 @@ import java.util.Map;
  * <p>Reading order: before this {@link ProgramBuilder}; next {@code CpuDevice}.
  */
 final class Executor {
+    private static final Launch NOTHING = () -> {};
+
     private final Schedule schedule;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final List<Launch> launches = new ArrayList<>();
@@ -94,6 +97,11 @@ final class Executor {
 
     /** Puts the whole schedule on the streams; returns at once. */
     void enqueue() {
+        enqueue(_ -> NOTHING);
+    }
+
+    /** The same with something behind each step on its stream, before any step that waits for it. */
+    void enqueue(Function<Step, Launch> after) {
         starts = new ArrayList<>();
         ends = new ArrayList<>();
         begins = new EnumMap<>(Lane.class);
@@ -105,6 +113,10 @@ final class Executor {
             }
             starts.add(stream.record());
             stream.enqueue(launches.get(step.index()));
+            Launch behind = after.apply(step);
+            if (behind != NOTHING) {
+                stream.enqueue(behind);
+            }
             ends.add(stream.record());
         }
     }

@@ -35,6 +35,13 @@ public record MemoryPlan(List<Long> offsets, Map<MemoryClass, Long> arenaBytes, 
         return arenaBytes.values().stream().mapToLong(Long::longValue).sum();
     }
 
+    /** The same without the arena of parameters, which lie somewhere else. */
+    MemoryPlan withoutParameters() {
+        Map<MemoryClass, Long> rest = new EnumMap<>(arenaBytes);
+        rest.remove(MemoryClass.PARAMETERS);
+        return new MemoryPlan(offsets, rest, workspaceOffsets);
+    }
+
     /**
      * Plans a schedule.
      *

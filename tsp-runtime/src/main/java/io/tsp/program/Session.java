@@ -10,9 +10,11 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A program loaded on a cluster: verified, planned, allocated, bound. Write inputs, run, read outputs; any number of
@@ -34,12 +36,14 @@ public final class Session implements AutoCloseable {
     private static final Duration STOP_DEADLINE = Duration.ofSeconds(5);
 
     private final Cluster cluster;
+    private final @Nullable Session owner;
     private final Map<Integer, Loaded> ranks = new LinkedHashMap<>();
 
     private record Loaded(Schedule schedule, MemoryPlan plan, Arenas arenas, Executor executor, Stream stream) {}
 
-    private Session(Cluster cluster) {
+    private Session(Cluster cluster, @Nullable Session owner) {
         this.cluster = cluster;
+        this.owner = owner;
     }
 
     /**
@@ -50,11 +54,25 @@ public final class Session implements AutoCloseable {
      * @throws io.tsp.comm.RanksDisagreeException if another process built other programs
      */
     public static Session open(Cluster cluster, List<Program> programs, Mode mode) {
+        return open(new Session(cluster, null), programs, mode);
+    }
+
+    /**
+     * Loads programs that read the parameters of this session's instead of having their own. The two must not run at the
+     * same time, and the new one must be closed first.
+     *
+     * @throws IllegalArgumentException if the programs have other parameters
+     */
+    public Session openReader(List<Program> programs, Mode mode) {
+        return open(new Session(cluster, this), programs, mode);
+    }
+
+    private static Session open(Session session, List<Program> programs, Mode mode) {
+        Cluster cluster = session.cluster;
         List<Schedule> schedules = programs.stream().map(mode::schedule).toList();
         Verifier.verify(schedules);
         long fingerprint = fingerprint(programs);
         cluster.localRanks().forEach(rank -> cluster.communicator(rank).agree(fingerprint));
-        Session session = new Session(cluster);
         try {
             for (int rank : cluster.localRanks()) {
                 session.load(rank, schedules.get(rank));
@@ -78,9 +96,15 @@ public final class Session implements AutoCloseable {
         Map<Lane, Long> workspaceBytes = Executor.workspaceBytes(schedule, device, communicator);
         MemoryPlan plan = MemoryPlan.of(schedule, workspaceBytes);
         Verifier.verifyPlan(schedule, plan, workspaceBytes);
-        Arenas arenas = new Arenas(plan, device);
+        MemoryPlan own = owner == null ? plan : plan.withoutParameters();
+        Arenas arenas = owner == null ? new Arenas(own, device) : owner.lend(rank, own, schedule.program());
         Executor executor = new Executor(schedule, device, communicator, arenas);
-        ranks.put(rank, new Loaded(schedule, plan, arenas, executor, device.openStream("rank-" + rank + "-load")));
+        ranks.put(rank, new Loaded(schedule, own, arenas, executor, device.openStream("rank-" + rank + "-load")));
+    }
+
+    private Arenas lend(int rank, MemoryPlan plan, Program reader) {
+        Loaded lender = loaded(rank);
+        return Arenas.reading(lender.arenas, lender.schedule.program(), plan, reader, cluster.device(rank));
     }
 
     /** Ranks that can be written and read here. */
@@ -132,7 +156,28 @@ public final class Session implements AutoCloseable {
         return traces;
     }
 
-    /** Planned bytes of a local rank. */
+    /**
+     * Runs the programs once more and looks at all numbers: first at what they begin with, then at what each step of a
+     * rank computes. Costs many times a run.
+     *
+     * @return where NaN or an infinity first comes up on each rank of this process that has one, earliest first
+     */
+    public List<NonFinite> findNonFinite() {
+        List<NonFiniteSearch> searches = new ArrayList<>();
+        ranks.forEach((rank, loaded) -> {
+            NonFiniteSearch search = new NonFiniteSearch(loaded.schedule.program(), loaded.arenas);
+            search.lookAtInputs();
+            searches.add(search);
+            loaded.executor.enqueue(search::after);
+        });
+        ranks.values().forEach(loaded -> loaded.executor.synchronize(cluster.deadline()));
+        return searches.stream()
+                .flatMap(search -> search.found().stream())
+                .sorted(Comparator.comparingInt(NonFinite::step))
+                .toList();
+    }
+
+    /** Planned bytes of a local rank, without those of parameters that another session has. */
     public MemoryPlan plan(int rank) {
         return loaded(rank).plan;
     }

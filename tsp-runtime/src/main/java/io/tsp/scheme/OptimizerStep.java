@@ -68,7 +68,7 @@ final class OptimizerStep {
                     decays(gradient.block())));
         }
         builder.weights().parameters().forEach(this::pack);
-        return new Update(hyper, clip, states);
+        return new Update(hyper, clip, leaving(), states);
     }
 
     /** The sum of squares of each rank's gradients, those it owns, in the order of ranks. */
@@ -85,11 +85,22 @@ final class OptimizerStep {
         if (first) {
             program.compute(new SquareSum(flat(gradients.getFirst().tensor()).rows(0, 0), own, false));
         }
+        gather(squares);
+        return squares;
+    }
+
+    private Tensor leaving() {
+        Tensor leaving = program.input("leaving", MemoryClass.COMMUNICATION, DType.F32, world.size());
+        gather(leaving);
+        return program.output(leaving);
+    }
+
+    /** One element from each rank. */
+    private void gather(Tensor elements) {
         List<Tensor> each = IntStream.range(0, world.size())
-                .mapToObj(rank -> squares.rows(rank, 1))
+                .mapToObj(rank -> elements.rows(rank, 1))
                 .toList();
         program.communicate(Lane.GRADS, AllGather.inPlace(world, program.rank(), each));
-        return squares;
     }
 
     private State state(GradientPart gradient) {

@@ -42,8 +42,10 @@ public record TrainingProgram(
      *
      * @param hyper f32 [8], see {@link io.tsp.op.TrainingOp.AdamW}; the host writes it before each step
      * @param clip f32 [3], see {@link io.tsp.op.TrainingOp.Clip}; the host reads it after each step
+     * @param leaving f32 [ranks]: before a step the host writes its rank's element, 1 if it wants to stop after it, else
+     *     0; after the step it reads what all ranks want, so that all stop at the same step
      */
-    public record Update(Tensor hyper, Tensor clip, List<State> states) {
+    public record Update(Tensor hyper, Tensor clip, Tensor leaving, List<State> states) {
         public Update {
             states = List.copyOf(states);
         }

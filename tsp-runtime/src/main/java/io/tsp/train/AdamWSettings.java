@@ -10,6 +10,10 @@ package io.tsp.train;
 public record AdamWSettings(
         double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double maxNorm) {
 
+    AdamWSettings withLearningRate(double rate) {
+        return new AdamWSettings(rate, beta1, beta2, epsilon, weightDecay, maxNorm);
+    }
+
     /** The elements of {@link io.tsp.op.TrainingOp.AdamW}'s hyper for a step, the first being 1. */
     float[] values(long step) {
         // The kernel decays by the rounded betas, so it is these that must be corrected for.

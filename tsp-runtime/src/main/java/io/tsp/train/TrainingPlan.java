@@ -30,9 +30,34 @@ public record TrainingPlan(Scheme scheme, TrainingRequest request, List<Training
         return programs.size();
     }
 
+    /**
+     * Bytes that some ranks read when they begin.
+     *
+     * @param resuming whether the optimizer's moments are read, too
+     */
+    public long loadedBytes(List<Integer> ranks, boolean resuming) {
+        return ranks.stream()
+                .map(programs::get)
+                .mapToLong(program -> bytes(program, resuming))
+                .sum();
+    }
+
+    private static long bytes(TrainingProgram program, boolean resuming) {
+        long weights = program.model().parameters().stream()
+                .mapToLong(parameter -> parameter.tensor().bytes())
+                .sum();
+        long states = program.update() == null
+                ? 0
+                : program.update().states().stream()
+                        .mapToLong(state -> state.parameter().bytes()
+                                + (resuming ? state.first().bytes() + state.second().bytes() : 0))
+                        .sum();
+        return weights + states;
+    }
+
     /** What it needs before a device is known. */
     public MemoryNeed memory() {
-        return new MemoryNeed(
+        return MemoryNeed.of(
                 scheme.name(),
                 request.forward().dtype(),
                 programs.stream().map(program -> program.model().program()).toList());

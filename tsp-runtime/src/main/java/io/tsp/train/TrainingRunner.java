@@ -16,6 +16,7 @@ import io.tsp.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -33,9 +34,10 @@ public final class TrainingRunner implements AutoCloseable {
      * @param labels valid labels
      * @param gradientNorm before clipping; NaN if the program has no optimizer
      * @param skipped whether Inf or NaN was found in a gradient, so that the weights are as they were
+     * @param leaving whether some rank wants to stop after this step
      * @param traces one for each rank of this process
      */
-    public record Result(double loss, long labels, double gradientNorm, boolean skipped, List<Trace> traces) {}
+    public record Result(double loss, long labels, double gradientNorm, boolean skipped, boolean leaving, List<Trace> traces) {}
 
     private TrainingRunner(TrainingPlan plan, Session session) {
         this.plan = plan;
@@ -43,22 +45,37 @@ public final class TrainingRunner implements AutoCloseable {
     }
 
     /**
-     * Verifies the programs of all ranks, then loads the weights of those in this process; the optimizer starts anew.
+     * What training begins with.
      *
-     * @param progress told the bytes of weights as they are loaded
+     * @param weights f32 where they have been trained
+     * @param first first moments by name of the weight; null for an optimizer that starts anew, the other one, too
+     * @param second second moments
+     */
+    public record Start(
+            WeightSource weights,
+            @Nullable WeightSource first,
+            @Nullable WeightSource second) {
+
+        /** With an optimizer that starts anew. */
+        public static Start of(WeightSource weights) {
+            return new Start(weights, null, null);
+        }
+    }
+
+    /**
+     * Verifies the programs of all ranks, then loads those in this process.
+     *
+     * @param progress told the bytes of weights and moments as they are loaded
      */
     public static TrainingRunner open(
-            Cluster cluster, TrainingPlan plan, WeightSource weights, Session.Mode mode, LongConsumer progress) {
+            Cluster cluster, TrainingPlan plan, Start start, Session.Mode mode, LongConsumer progress) {
         List<Program> programs = plan.programs().stream()
                 .map(program -> program.model().program())
                 .toList();
         Session session = Session.open(cluster, programs, mode);
         try {
             TrainingRunner runner = new TrainingRunner(plan, session);
-            ParameterLoader loader = new ParameterLoader(session, weights, progress);
-            for (int rank : session.localRanks()) {
-                runner.load(rank, loader);
-            }
+            runner.load(start, progress);
             return runner;
         } catch (RuntimeException e) {
             session.close();
@@ -66,19 +83,40 @@ public final class TrainingRunner implements AutoCloseable {
         }
     }
 
-    private void load(int rank, ParameterLoader loader) {
-        TrainingProgram program = plan.programs().get(rank);
-        ForwardProgram model = program.model();
-        loader.load(rank, model.parameters(), model.staging());
-        TrainingProgram.Update update = program.update();
-        if (update == null) {
+    private void load(Start start, LongConsumer progress) {
+        ParameterLoader weights = new ParameterLoader(session, start.weights(), progress);
+        for (int rank : session.localRanks()) {
+            ForwardProgram model = plan.programs().get(rank).model();
+            weights.load(rank, model.parameters(), model.staging());
+        }
+        load(weights, State::parameter);
+        loadMoments(start.first(), State::first, progress);
+        loadMoments(start.second(), State::second, progress);
+    }
+
+    private void loadMoments(@Nullable WeightSource source, Function<State, Tensor> moment, LongConsumer progress) {
+        if (source != null) {
+            load(new ParameterLoader(session, source, progress), moment);
             return;
         }
-        for (State state : update.states()) {
-            loader.load(rank, List.of(new Parameter(state.parameter(), state.block())), model.staging());
-            zero(rank, state.first());
-            zero(rank, state.second());
+        for (int rank : session.localRanks()) {
+            states(rank).forEach(state -> zero(rank, moment.apply(state)));
         }
+    }
+
+    private void load(ParameterLoader loader, Function<State, Tensor> part) {
+        for (int rank : session.localRanks()) {
+            List<Parameter> parts = states(rank).stream()
+                    .map(state -> new Parameter(part.apply(state), state.block()))
+                    .toList();
+            loader.load(rank, parts, plan.programs().get(rank).model().staging());
+        }
+    }
+
+    /** What the optimizer of a rank keeps. */
+    List<State> states(int rank) {
+        TrainingProgram.Update update = plan.programs().get(rank).update();
+        return update == null ? List.of() : update.states();
     }
 
     private void zero(int rank, Tensor tensor) {
@@ -99,14 +137,21 @@ public final class TrainingRunner implements AutoCloseable {
         return plan;
     }
 
+    /** One step of a run that goes on after it. */
+    public Result step(List<TokenBatch> microbatches, @Nullable AdamWSettings settings, long step) {
+        return step(microbatches, settings, step, false);
+    }
+
     /**
      * One step.
      *
      * @param microbatches as many as the plan's request says
      * @param settings null if the program has no optimizer
      * @param step 1 for the optimizer's first step
+     * @param leaving whether this process wants to stop after the step
      */
-    public Result step(List<TokenBatch> microbatches, @Nullable AdamWSettings settings, long step) {
+    public Result step(
+            List<TokenBatch> microbatches, @Nullable AdamWSettings settings, long step, boolean leaving) {
         if (microbatches.size() != plan.request().microbatches()) {
             throw new IllegalArgumentException(
                     "a step has " + plan.request().microbatches() + " microbatches, not " + microbatches.size());
@@ -122,6 +167,7 @@ public final class TrainingRunner implements AutoCloseable {
             session.write(rank, program.labelWeight(), floats(labels == 0 ? 0 : 1f / labels));
             if (program.update() != null && settings != null) {
                 session.write(rank, program.update().hyper(), floats(settings.values(step)));
+                session.write(rank, program.update().leaving().rows(rank, 1), floats(leaving ? 1 : 0));
             }
         }
         List<Trace> traces = session.run();
@@ -139,12 +185,16 @@ public final class TrainingRunner implements AutoCloseable {
         }
         double norm = Double.NaN;
         boolean skipped = false;
+        boolean leaving = false;
         if (program.update() != null) {
             ByteBuffer clip = read(rank, program.update().clip());
             skipped = clip.getFloat(Float.BYTES) != 0;
             norm = clip.getFloat(2 * Float.BYTES);
+            for (ByteBuffer wishes = read(rank, program.update().leaving()); wishes.hasRemaining(); ) {
+                leaving |= wishes.getFloat() != 0;
+            }
         }
-        return new Result(sum / labels, labels, norm, skipped, traces);
+        return new Result(sum / labels, labels, norm, skipped, leaving, traces);
     }
 
     /** Reads a gradient of the last step, or what the optimizer keeps, little-endian, from a rank of this process. */

@@ -42,7 +42,7 @@ public record TrainingWorkload(
 
         @Override
         public Loaded load(Cluster cluster) {
-            return new LoadedStep(TrainingRunner.open(cluster, plan, weights, Session.Mode.OVERLAPPED, bytes -> {}));
+            return new LoadedStep(TrainingRunner.open(cluster, plan, TrainingRunner.Start.of(weights), Session.Mode.OVERLAPPED, bytes -> {}));
         }
     }
 

@@ -29,10 +29,15 @@ record Cli(int code, String out, String err) {
     }
 
     static Cli in(Map<String, String> environment, Object... args) {
+        return stoppable(new StopRequest(), environment, args);
+    }
+
+    /** A command that someone may ask to stop. */
+    static Cli stoppable(StopRequest stop, Map<String, String> environment, Object... args) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
         Terminal terminal =
-                new Terminal(new PrintWriter(out, true), new PrintWriter(err, true), false, false, environment);
+                new Terminal(new PrintWriter(out, true), new PrintWriter(err, true), false, false, environment, stop);
         String[] texts = new String[args.length];
         for (int i = 0; i < args.length; i++) {
             texts[i] = args[i].toString();

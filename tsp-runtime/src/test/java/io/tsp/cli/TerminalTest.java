@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class TerminalTest {
     private static Terminal terminal(boolean isTerminal, Map<String, String> environment) {
         PrintWriter nowhere = new PrintWriter(new StringWriter());
-        return new Terminal(nowhere, nowhere, isTerminal, isTerminal, environment);
+        return new Terminal(nowhere, nowhere, isTerminal, isTerminal, environment, new StopRequest());
     }
 
     @Test

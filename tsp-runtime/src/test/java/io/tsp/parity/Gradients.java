@@ -44,7 +44,7 @@ final class Gradients {
                     ForwardPlan.request(model.config(), run.dtype(), tokens, false), 1, recompute, DType.F32, false);
             TrainingPlan plan = TrainingPlan.of(run.scheme(), request);
             try (Ranks ranks = new Ranks(libraries, plan.ranks());
-                    TrainingRunner runner = TrainingRunner.open(ranks, plan, model, mode, unused -> {})) {
+                    TrainingRunner runner = TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), mode, unused -> {})) {
                 double loss = runner.step(List.of(tokens), null, 1).loss();
                 return new Outcome(loss, collect(runner, run.fixture().gradients()));
             }

@@ -3,6 +3,7 @@ package io.tsp.parity;
 import io.tsp.checkpoint.ModelDirectory;
 import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.ForwardPlan;
+import io.tsp.model.WeightSource;
 import io.tsp.parity.Fixture.Training;
 import io.tsp.program.Session;
 import io.tsp.scheme.Recompute;
@@ -21,30 +22,38 @@ final class Steps implements AutoCloseable {
     private final int microbatches;
     private final TokenBatch all;
     private final int rows;
-    private final ModelDirectory model;
+    private final WeightSource model;
     private final Ranks ranks;
     private final TrainingRunner runner;
     private int step;
 
-    private Steps(Libraries libraries, Run run, Recompute recompute, DType moments, Session.Mode mode) {
+    private Steps(
+            Libraries libraries, Run run, WeightSource model, Recompute recompute, DType moments, Session.Mode mode) {
+        this.model = model;
         training = run.fixture().training();
         microbatches = (int) training.settings()[5];
         all = run.fixture().tokens();
         rows = all.batch() / training.losses().length / microbatches;
-        model = ModelDirectory.open(run.fixture().directory());
         TrainingRequest request = new TrainingRequest(
-                ForwardPlan.request(model.config(), run.dtype(), batch(0), false),
+                ForwardPlan.request(ModelDirectory.readConfig(run.fixture().directory()), run.dtype(), batch(0), false),
                 microbatches,
                 recompute,
                 moments,
                 true);
         TrainingPlan plan = TrainingPlan.of(run.scheme(), request);
         ranks = new Ranks(libraries, plan.ranks());
-        runner = TrainingRunner.open(ranks, plan, model, mode, unused -> {});
+        runner = TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), mode, unused -> {});
     }
 
     static Steps open(Libraries libraries, Run run, Recompute recompute, DType moments, Session.Mode mode) {
-        return new Steps(libraries, run, recompute, moments, mode);
+        ModelDirectory model = ModelDirectory.open(run.fixture().directory());
+        return open(libraries, run, model, recompute, moments, mode);
+    }
+
+    /** With other weights than the fixture's; closes them in the end. */
+    static Steps open(
+            Libraries libraries, Run run, WeightSource model, Recompute recompute, DType moments, Session.Mode mode) {
+        return new Steps(libraries, run, model, recompute, moments, mode);
     }
 
     TrainingRunner runner() {

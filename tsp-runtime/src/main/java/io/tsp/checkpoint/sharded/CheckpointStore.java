@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -54,13 +55,7 @@ public final class CheckpointStore implements AutoCloseable {
         }
         Path folder = out.toAbsolutePath().normalize();
         try {
-            if (!Files.isDirectory(folder)) {
-                Path parent = folder.getParent();
-                if (parent != null) {
-                    Files.createDirectories(parent);
-                }
-                disk.createDirectory(folder);
-            }
+            make(disk, folder);
             FileChannel lock = lock(folder);
             try {
                 Leftovers.sweep(disk, folder);
@@ -75,15 +70,41 @@ public final class CheckpointStore implements AutoCloseable {
     }
 
     /**
-     * Opens the folder for another process of the same launcher: no lock, nothing removed. Before any of them saves,
-     * the process with rank 0 must have opened it.
+     * Opens the folder for another process of the same launcher, and makes it if the process with rank 0 has not come to
+     * it yet: no lock, nothing removed. Before any of them saves, that process must have opened it.
+     *
+     * @throws StorageException if it cannot be made
      */
     public static CheckpointStore join(Path out) {
         return join(out, Disk.PRIVATE);
     }
 
     static CheckpointStore join(Path out, Disk disk) {
-        return new CheckpointStore(out.toAbsolutePath().normalize(), disk, 1, null);
+        Path folder = out.toAbsolutePath().normalize();
+        try {
+            make(disk, folder);
+        } catch (IOException e) {
+            throw problem(folder + " cannot be used for checkpoints", e);
+        }
+        return new CheckpointStore(folder, disk, 1, null);
+    }
+
+    private static void make(Disk disk, Path folder) throws IOException {
+        if (Files.isDirectory(folder)) {
+            return;
+        }
+        Path parent = folder.getParent();
+        if (parent != null) {
+            Files.createDirectories(parent);
+        }
+        try {
+            disk.createDirectory(folder);
+        } catch (FileAlreadyExistsException e) {
+            // Another process of the launcher was faster.
+            if (!Files.isDirectory(folder)) {
+                throw e;
+            }
+        }
     }
 
     /** The checkpoint of the highest step. */

@@ -1,0 +1,132 @@
+package io.tsp.parity;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.tsp.checkpoint.ModelDirectory;
+import io.tsp.model.WeightSource;
+import io.tsp.plan.Schemes;
+import io.tsp.program.NonFinite;
+import io.tsp.program.Session;
+import io.tsp.scheme.Recompute;
+import io.tsp.scheme.Scheme;
+import io.tsp.tensor.DType;
+import io.tsp.tensor.Shape;
+import io.tsp.train.TrainingRunner;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A failure means that a step with NaN or an infinity is not noticed, changes weights, or is blamed on something else. */
+class NonFiniteTest {
+    private static final String UP = "model.layers.1.mlp.up_proj.weight";
+    private static final String NORM = "model.layers.1.post_attention_layernorm.weight";
+
+    private static Libraries libraries;
+
+    @BeforeAll
+    static void load() {
+        libraries = Libraries.load(null);
+    }
+
+    @AfterAll
+    static void close() {
+        libraries.close();
+    }
+
+    static Stream<Scheme> schemes() {
+        return Stream.of(
+                Schemes.of("single", 1, 1),
+                Schemes.of("tsp", 3, 1),
+                Schemes.of("tp", 2, 1),
+                Schemes.of("tp+sp-regions", 2, 1),
+                Schemes.of("sp", 2, 1),
+                Schemes.of("tp+sp:2x2", 4, 1),
+                Schemes.of("fsdp+sp", 3, 1),
+                Schemes.of("ulysses", 3, 1),
+                Schemes.of("tsp", 2, 2));
+    }
+
+    /** A model in which every element of one weight is multiplied. */
+    private record Damaged(WeightSource source, String name, float factor) implements WeightSource {
+        @Override
+        public Shape shape(String weight) {
+            return source.shape(weight);
+        }
+
+        @Override
+        public void read(
+                String weight,
+                long firstRow,
+                long rowCount,
+                long firstColumn,
+                long columnCount,
+                DType dtype,
+                ByteBuffer target) {
+            int begin = target.position();
+            source.read(weight, firstRow, rowCount, firstColumn, columnCount, dtype, target);
+            for (int i = begin; weight.equals(name) && i < target.position(); i += dtype.bytes()) {
+                target.putFloat(i, target.getFloat(i) * factor);
+            }
+        }
+
+        @Override
+        public void close() {
+            source.close();
+        }
+    }
+
+    private static Steps steps(Scheme scheme, String name, float factor) {
+        Fixture fixture = Fixture.training("llama2");
+        return Steps.open(
+                libraries,
+                new Run(fixture, scheme, DType.F32),
+                new Damaged(ModelDirectory.open(fixture.directory()), name, factor),
+                Recompute.SELECTIVE,
+                DType.F32,
+                Session.Mode.OVERLAPPED);
+    }
+
+    @ParameterizedTest
+    @MethodSource("schemes")
+    void nothingIsFoundInASoundStep(Scheme scheme) {
+        try (Steps steps = steps(scheme, UP, 1)) {
+            assertFalse(steps.next().skipped());
+            assertEquals(List.of(), steps.runner().session().findNonFinite());
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("schemes")
+    void aWeightIsNamed(Scheme scheme) {
+        try (Steps steps = steps(scheme, NORM, Float.NaN)) {
+            assertSkipped(steps);
+            NonFinite first = steps.runner().session().findNonFinite().getFirst();
+            assertEquals(-1, first.step(), first.toString());
+            assertEquals(NORM, first.tensor());
+            assertTrue(Double.isNaN(first.value()));
+        }
+    }
+
+    /** The weights are finite, and what the MLP of layer 1 makes of them is not. */
+    @ParameterizedTest
+    @MethodSource("schemes")
+    void anOverflowIsNamedWhereItComesUp(Scheme scheme) {
+        try (Steps steps = steps(scheme, NORM, 1e38f)) {
+            assertSkipped(steps);
+            NonFinite first = steps.runner().session().findNonFinite().getFirst();
+            assertTrue(first.step() >= 0, first.toString());
+            assertTrue(first.where().contains("(layer 1 mlp"), first.toString());
+        }
+    }
+
+    private static void assertSkipped(Steps steps) {
+        TrainingRunner.Result result = steps.next();
+        assertTrue(result.skipped());
+    }
+}
