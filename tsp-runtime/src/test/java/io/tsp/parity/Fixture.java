@@ -23,7 +23,7 @@ import java.util.stream.Stream;
  * @param model name of the model's directory
  * @param oracle name of the input without its suffix, such as {@code s203}
  */
-record Fixture(String model, String oracle) {
+public record Fixture(String model, String oracle) {
     private static final String SUFFIX = ".safetensors";
     private static final String TRAINING = "training";
     private static final String BF16_ERROR = ".bf16_error";
@@ -72,11 +72,11 @@ record Fixture(String model, String oracle) {
         }
     }
 
-    Path directory() {
+    public Path directory() {
         return root().resolve(model);
     }
 
-    TokenBatch tokens() {
+    public TokenBatch tokens() {
         return TokenFile.read(file(), ModelDirectory.readConfig(directory()).vocab());
     }
 
@@ -126,7 +126,7 @@ record Fixture(String model, String oracle) {
     /** What PyTorch makes of the model in some steps of AdamW; {@link #tokens} are those of all microbatches. */
     record Training(double[] losses, double[] gradientNorms, double[] learningRates, double[] settings) {}
 
-    static Fixture training(String model) {
+    public static Fixture training(String model) {
         return new Fixture(model, TRAINING);
     }
 

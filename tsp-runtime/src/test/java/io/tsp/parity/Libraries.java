@@ -10,13 +10,13 @@ import io.tsp.ffm.Openmp;
 import org.jspecify.annotations.Nullable;
 
 /** Kernels of one instruction set and oneDNN. */
-record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum) implements AutoCloseable {
+public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum) implements AutoCloseable {
 
     /**
      * @param isa null for the best
      * @throws io.tsp.ffm.NativeException if the processor lacks it
      */
-    static Libraries load(@Nullable String isa) {
+    public static Libraries load(@Nullable String isa) {
         NativeLibraries libraries = NativeLibraries.standard();
         Openmp openmp = Openmp.load(libraries);
         KernelTable kernels = KernelTable.open(libraries.load(NativeLibrary.KERNELS_CPU), isa);

@@ -13,13 +13,13 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /** Ranks that are threads of this JVM and share two cores. */
-final class Ranks implements Cluster {
+public final class Ranks implements Cluster {
     private static final int CORES = 2;
 
     private final List<Device> devices = new ArrayList<>();
     private final List<Communicator> communicators = new ArrayList<>();
 
-    Ranks(Libraries libraries, int count) {
+    public Ranks(Libraries libraries, int count) {
         Cores cores = new Cores(CORES);
         LocalHub hub = new LocalHub(deadline());
         for (int rank = 0; rank < count; rank++) {
