@@ -86,6 +86,94 @@ class MpiIT {
         assertArrayEquals(Files.readAllBytes(threads), Files.readAllBytes(processes), scheme + " " + dtype);
     }
 
+    @ParameterizedTest
+    @CsvSource({"tsp, 3, bf16"})
+    void trainingInProcessesEqualsTrainingInThreads(String scheme, int ranks, String dtype) throws Exception {
+        requireEqualTraining(scheme, ranks, dtype);
+    }
+
+    @ParameterizedTest
+    @Tag("long")
+    @CsvSource({
+        "tp, 2, f32",
+        "tp+sp-regions, 2, bf16",
+        "sp, 3, f32",
+        "tp+sp:2x2, 4, bf16",
+        "fsdp+sp, 3, f32",
+        "ulysses, 2, bf16"
+    })
+    void trainingInProcessesEqualsTrainingInThreadsUnderEveryScheme(String scheme, int ranks, String dtype)
+            throws Exception {
+        requireEqualTraining(scheme, ranks, dtype);
+    }
+
+    private void requireEqualTraining(String scheme, int ranks, String dtype) throws Exception {
+        Path processes = folder.resolve("processes");
+        Path threads = folder.resolve("threads");
+        List<String> train = train(4, "--scheme", scheme, "--degree", String.valueOf(ranks), "--dtype", dtype);
+        requireSuccess(run(mpirun(ranks, java(train, "--out", processes.toString()))));
+        requireSuccess(run(java(train, "--out", threads.toString())));
+        List<Path> files = files(threads.resolve("step-000004"));
+        assertEquals(ranks + 5, files.size(), "a file for each rank, configuration, tokenizer, manifest, digest");
+        for (Path file : files) {
+            Path other = processes.resolve("step-000004").resolve(file.getFileName());
+            assertEquals(-1, Files.mismatch(file, other), scheme + " " + file);
+        }
+    }
+
+    /** The signal goes to a rank that is not the one that writes manifests. */
+    @Test
+    void allRanksStopWhenOneIsAskedTo() throws Exception {
+        Path out = folder.resolve("asked");
+        List<String> train = train(100_000, "--scheme", "tsp", "--degree", "2", "--save-every", "100000");
+        Path log = Files.createTempFile(folder, "run", ".log");
+        Process mpirun = start(mpirun(2, java(train, "--out", out.toString())), log);
+        while (!Files.readString(log).contains("step 1 of") && mpirun.isAlive()) {
+            Thread.sleep(50);
+        }
+        List<ProcessHandle> ranks = mpirun.children()
+                .filter(child -> child.info().command().orElse("").endsWith("java"))
+                .toList();
+        assertEquals(2, ranks.size(), Files.readString(log));
+        assertTrue(ranks.getLast().destroy());
+        Outcome outcome = end(mpirun, log);
+        assertEquals(75, outcome.exitCode, outcome.output);
+        assertTrue(outcome.output.contains("stopped after step"), outcome.output);
+        try (Stream<Path> saved = Files.list(out)) {
+            assertEquals(
+                    1,
+                    saved.filter(path -> path.getFileName().toString().startsWith("step-"))
+                            .count());
+        }
+    }
+
+    private List<String> train(int steps, String... more) throws IOException {
+        Path text = folder.resolve("text.txt");
+        Files.writeString(text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
+        return concat(
+                Stream.of(
+                        "train",
+                        "--model",
+                        MODEL.resolveSibling("text").toString(),
+                        "--data",
+                        text.toString(),
+                        "--seq",
+                        "24",
+                        "--batch",
+                        "4",
+                        "--deadline",
+                        "60",
+                        "--steps",
+                        String.valueOf(steps)),
+                Arrays.stream(more));
+    }
+
+    private static List<Path> files(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.sorted().toList();
+        }
+    }
+
     @Test
     void aRankWithAnotherProgramIsNamed() throws Exception {
         List<String> eval = List.of("eval", "--model", MODEL.toString(), "--tokens", TOKENS.toString(), "--scheme");
@@ -133,10 +221,17 @@ class MpiIT {
 
     private Outcome run(List<String> command) throws IOException, InterruptedException {
         Path log = Files.createTempFile(folder, "run", ".log");
+        return end(start(command, log), log);
+    }
+
+    private static Process start(List<String> command, Path log) throws IOException {
         ProcessBuilder builder =
                 new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment().put("UCX_ERROR_SIGNALS", "");
-        Process process = builder.start();
+        return builder.start();
+    }
+
+    private static Outcome end(Process process, Path log) throws IOException, InterruptedException {
         if (!process.waitFor(120, TimeUnit.SECONDS)) {
             process.destroyForcibly();
             throw new AssertionError("did not end within 120 s: " + Files.readString(log));
