@@ -29,8 +29,10 @@ run_tsp() {
     shift
     # An MPI on top of UCX would take over SIGSEGV, which the JVM needs; oversubscribed ranks must not spin for a core.
     export UCX_ERROR_SIGNALS= OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
-    # Tensors lie outside the Java heap, whose collector should leave the cores to the kernels.
+    # Tensors lie outside the Java heap, whose collector should leave the cores to the kernels; so do the copies that
+    # checkpoints are written from, which are counted before anything is allocated.
     # shellcheck disable=SC2086
     exec "$java_home/bin/java" --enable-native-access=ALL-UNNAMED --illegal-native-access=deny -XX:+UseSerialGC \
+        -XX:MaxDirectMemorySize=64t \
         ${TSP_JAVA_OPTIONS:-} -cp "$class_path" io.tsp.cli.Main "$@"
 }

@@ -16,12 +16,20 @@ import picocli.CommandLine;
 class OptionListTest {
     private static final String OPTIONS = """
             tsp: --debug --help --version -V -h
+            checkpoint: --debug --help --version -V -h
+            checkpoint inspect: --debug --help --json --version -V -h
+            checkpoint reshard: --debug --degree --dp --help --out --scheme --version -V -h
+            checkpoint verify: --debug --help --version -V -h
             compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model --preset \
             --ranks --recompute --repeat --schemes --seed --seq --text --threads --tokens --trace --version -V -h
             doctor: --debug --help --json --version -V -h
             eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits --model \
             --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
             help: --debug --help -h
+            train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree --device \
+            --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model --moments --out \
+            --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens --save-every --schedule \
+            --scheme --seed --seq --steps --threads --trace --version --warmup --weight-decay -V -h
             """;
 
     private static String options(String name, CommandLine line) {
@@ -34,17 +42,26 @@ class OptionListTest {
     void optionsAreFrozen() {
         CommandLine line = Main.commandLine(Terminal.standard());
         StringBuilder found = new StringBuilder(options("tsp", line));
-        new TreeMap<>(line.getSubcommands()).forEach((name, verb) -> found.append(options(name, verb)));
+        new TreeMap<>(line.getSubcommands()).forEach((name, verb) -> {
+            found.append(options(name, verb));
+            new TreeMap<>(verb.getSubcommands())
+                    .forEach((inner, command) -> found.append(options(name + " " + inner, command)));
+        });
         assertEquals(OPTIONS, found.toString());
     }
 
     @Test
     void everyVerbExplainsItselfInTheWidthOfATerminal() {
-        for (String verb : List.of("compare", "eval", "doctor")) {
+        for (String verb : List.of("compare", "eval", "train", "checkpoint", "doctor")) {
             String help = Cli.ok(verb, "--help").out();
             assertTrue(help.contains("Examples:"), help);
             assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
             assertEquals(help, Cli.ok("help", verb).out());
+        }
+        for (String verb : List.of("inspect", "verify", "reshard")) {
+            String help = Cli.ok("checkpoint", verb, "--help").out();
+            assertTrue(help.contains("Examples:"), help);
+            assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
         }
         String presets = Cli.ok("eval", "--help").out().replaceAll("\\s+", " ");
         assertTrue(presets.contains(String.join(", ", Presets.byName().keySet())), presets);
