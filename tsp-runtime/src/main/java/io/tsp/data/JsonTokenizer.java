@@ -2,6 +2,7 @@ package io.tsp.data;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.google.common.hash.Hashing;
 import io.tsp.checkpoint.ModelFiles;
 import io.tsp.checkpoint.Printable;
@@ -60,7 +61,7 @@ final class JsonTokenizer implements TextTokenizer {
 
     @Override
     public int[] encode(String text, boolean begins, boolean ends) {
-        long[] whole = tokenizer.encode(text).getIds();
+        long[] whole = wholeIds(text);
         long[] ids = Arrays.copyOfRange(whole, begins ? 0 : before, whole.length - (ends ? 0 : after));
         for (long id : ids) {
             if (id < 0 || id >= vocabulary) {
@@ -71,6 +72,16 @@ final class JsonTokenizer implements TextTokenizer {
             }
         }
         return Arrays.stream(ids).mapToInt(Math::toIntExact).toArray();
+    }
+
+    /** Without the tokenizer's own method, which takes as long again to make strings and offsets of every token. */
+    private long[] wholeIds(String text) {
+        long encoding = TokenizersLibrary.LIB.encode(tokenizer.getHandle(), text, true);
+        try {
+            return TokenizersLibrary.LIB.getTokenIds(encoding);
+        } finally {
+            TokenizersLibrary.LIB.deleteEncoding(encoding);
+        }
     }
 
     @Override

@@ -21,7 +21,8 @@ import java.util.function.LongConsumer;
 final class TokenStoreWriter {
     private final FileChannel channel;
     private final Hasher hasher = Hashing.sha256().newHasher();
-    private final ByteBuffer piece = ByteBuffer.allocate(TokenStore.PIECE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    private final ByteBuffer piece =
+            ByteBuffer.allocate(TokenStore.BUFFER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private boolean empty = true;
 
     private TokenStoreWriter(FileChannel channel) {

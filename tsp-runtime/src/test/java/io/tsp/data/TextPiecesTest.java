@@ -97,7 +97,7 @@ class TextPiecesTest {
                 new byte[] {(byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80});
     }
 
-    /** 64 MiB without a line end or blank: no piece, and with it nothing that is held in memory, is larger than 1 MiB. */
+    /** 64 MiB without a line end or blank: no piece, and with it nothing that is held in memory, is larger than 64 KiB. */
     @Test
     void aLongTextIsNeverHeldAsAWhole() throws IOException {
         Path path = directory.resolve("long");
@@ -112,7 +112,7 @@ class TextPiecesTest {
         try (TextPieces pieces = TextPieces.open(TextFile.of(path), TokenStore.PIECE_BYTES)) {
             for (Optional<TextPieces.Piece> next = pieces.next(); next.isPresent(); next = pieces.next()) {
                 int bytes = next.get().text().length() * 3;
-                assertTrue(bytes <= 1 << 20, () -> bytes + " bytes in a piece");
+                assertTrue(bytes <= 1 << 16, () -> bytes + " bytes in a piece");
                 seen += bytes;
                 assertEquals(seen, pieces.consumed());
             }
