@@ -14,7 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** A failure means that a run that was killed has lost its checkpoints. */
 class KillTest {
     private static final int SIGKILLED = 128 + 9;
-    private static final int MAX_MILLIS = 400;
+    private static final int MAX_MILLIS = 250;
 
     @TempDir
     Path out;
