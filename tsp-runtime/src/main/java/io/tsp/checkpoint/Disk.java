@@ -131,6 +131,15 @@ public class Disk {
         delete(root);
     }
 
+    /** Removes what a failed writer made; where that fails, too, the failure says so. */
+    public final void discard(Path root, Throwable failure) {
+        try {
+            deleteTree(root);
+        } catch (IOException | RuntimeException | Error e) {
+            failure.addSuppressed(e);
+        }
+    }
+
     /** What went wrong, without the path, which may be that of a temporary file that says nothing to a user. */
     public static String reason(IOException cause) {
         if (cause instanceof NoSuchFileException) {

@@ -13,7 +13,7 @@ import java.util.SequencedMap;
 
 /** The open weight files of a model directory and where each tensor is in them. */
 final class Shards implements AutoCloseable {
-    private static final String SINGLE = "model.safetensors";
+    static final String SINGLE = "model.safetensors";
 
     /** A tensor and its file. */
     record Place(SafetensorsFile file, StoredTensor tensor) {}

@@ -63,6 +63,7 @@ public final class Main {
         return new CommandLine(new CheckpointCommand())
                 .addSubcommand(new CheckpointInspectCommand(terminal))
                 .addSubcommand(new CheckpointVerifyCommand(terminal))
+                .addSubcommand(new CheckpointConvertCommand(terminal))
                 .addSubcommand(new CheckpointReshardCommand(terminal));
     }
 

@@ -10,6 +10,7 @@ import io.tsp.model.ModelConfig;
 import io.tsp.model.ModelException;
 import io.tsp.model.RandomWeights;
 import io.tsp.model.WeightSource;
+import io.tsp.tensor.DType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -72,7 +73,7 @@ record OpenModel(
     /** What a copy of the model needs beside its weights, by file name: its configuration and, if it has one, its tokenizer. */
     Map<String, byte[]> filesBesideWeights() {
         if (files == null) {
-            return Map.of(ConfigWriter.NAME, ConfigWriter.json(config));
+            return Map.of(ConfigWriter.NAME, ConfigWriter.write(config, DType.F32));
         }
         Map<String, byte[]> found = new TreeMap<>();
         for (String name : BESIDE_WEIGHTS) {

@@ -54,7 +54,7 @@ public final class TokenStore implements AutoCloseable {
      *
      * @param folder made if it is not there
      * @param files in the order of their documents; UTF-8
-     * @param progress gets the bytes of text read so far, from time to time; nothing if the tokens are there already
+     * @param progress told the bytes of each piece of text that was read; nothing if the tokens are there already
      * @throws IllegalArgumentException if there are no files
      * @throws ModelException (FILE) if a file is missing, not a regular file, unreadable, not UTF-8 or changed meanwhile,
      *     or if all together have no token

@@ -32,7 +32,7 @@ final class TokenStoreWriter {
     /**
      * Tokenizes texts into a file.
      *
-     * @param progress gets the bytes of text read so far
+     * @param progress told the bytes of each piece of text that was read
      * @throws ModelException (FILE) if a text cannot be used, or none has a token
      * @throws StorageException if the file cannot be written
      */
@@ -64,10 +64,8 @@ final class TokenStoreWriter {
             throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
             TokenStoreWriter writer = new TokenStoreWriter(channel);
-            long before = 0;
             for (TextFile text : texts) {
-                long done = before;
-                before += writer.append(text, tokenizer, bytes -> progress.accept(done + bytes), pieceBytes);
+                writer.append(text, tokenizer, progress, pieceBytes);
             }
             if (writer.empty) {
                 throw new ModelException(
@@ -81,22 +79,23 @@ final class TokenStoreWriter {
         }
     }
 
-    /** Appends a document and returns the bytes of its text. */
-    private long append(TextFile text, TextTokenizer tokenizer, LongConsumer progress, int pieceBytes)
+    /** Appends a document. */
+    private void append(TextFile text, TextTokenizer tokenizer, LongConsumer progress, int pieceBytes)
             throws IOException {
         try (TextPieces pieces = TextPieces.open(text, pieceBytes)) {
             boolean begins = true;
+            long consumed = 0;
             for (Optional<TextPieces.Piece> next = pieces.next(); next.isPresent(); next = pieces.next()) {
                 TextPieces.Piece part = next.get();
                 for (int id : tokenizer.encode(part.text(), part.begins(), part.ends())) {
                     put(begins ? ~id : id);
                     begins = false;
                 }
-                progress.accept(pieces.consumed());
+                progress.accept(pieces.consumed() - consumed);
+                consumed = pieces.consumed();
             }
             text.requireUnchanged(pieces.consumed());
             empty &= begins;
-            return pieces.consumed();
         }
     }
 

@@ -17,6 +17,7 @@ class OptionListTest {
     private static final String OPTIONS = """
             tsp: --debug --help --version -V -h
             checkpoint: --debug --help --version -V -h
+            checkpoint convert: --debug --dtype --help --out --version -V -h
             checkpoint inspect: --debug --help --json --version -V -h
             checkpoint reshard: --debug --degree --dp --help --out --scheme --version -V -h
             checkpoint verify: --debug --help --version -V -h
@@ -58,7 +59,7 @@ class OptionListTest {
             assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
             assertEquals(help, Cli.ok("help", verb).out());
         }
-        for (String verb : List.of("inspect", "verify", "reshard")) {
+        for (String verb : List.of("inspect", "verify", "convert", "reshard")) {
             String help = Cli.ok("checkpoint", verb, "--help").out();
             assertTrue(help.contains("Examples:"), help);
             assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);

@@ -115,7 +115,7 @@ class CheckpointRoundTripTest {
                 CheckpointStore store = CheckpointStore.open(folder.resolve(name), 1);
                 CheckpointSaver saver = new CheckpointSaver(
                         new Trainer.Saving(
-                                store, Map.of(ConfigWriter.NAME, ConfigWriter.json(config)), DEADLINE),
+                                store, Map.of(ConfigWriter.NAME, ConfigWriter.write(config, DType.F32)), DEADLINE),
                         runner)) {
             for (int step = 1; step <= steps; step++) {
                 runner.step(List.of(batch()), SETTINGS, step);
@@ -203,7 +203,7 @@ class CheckpointRoundTripTest {
                             DType.BF16,
                             DType.F32,
                             new TreeMap<>(),
-                            Map.of(ConfigWriter.NAME, ConfigWriter.json(config)));
+                            Map.of(ConfigWriter.NAME, ConfigWriter.write(config, DType.F32)));
             Path resharded = store.newest().orElseThrow();
             try (Stream<Path> files = Files.list(loaded)) {
                 for (Path file : files.toList()) {

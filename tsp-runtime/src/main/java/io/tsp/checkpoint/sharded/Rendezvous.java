@@ -13,6 +13,8 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -59,14 +61,14 @@ final class Rendezvous {
     /** Waits until ranks of other processes have reported, and takes their reports away. */
     List<FileEntry> collect(List<Integer> ranks) throws IOException {
         List<FileEntry> files = new ArrayList<>();
-        List<Integer> missing = new ArrayList<>(ranks);
+        SortedSet<Integer> missing = new TreeSet<>(ranks);
         while (!missing.isEmpty()) {
             for (int rank : List.copyOf(missing)) {
                 Path sidecar = temporary.resolve(StepNames.sidecar(rank));
                 if (Files.exists(sidecar, LinkOption.NOFOLLOW_LINKS)) {
                     files.addAll(ManifestReader.readSidecar(sidecar.toString(), Files.readAllBytes(sidecar)));
                     disk.delete(sidecar);
-                    missing.remove((Integer) rank);
+                    missing.remove(rank);
                 }
             }
             if (!missing.isEmpty()) {

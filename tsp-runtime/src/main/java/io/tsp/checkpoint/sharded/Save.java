@@ -70,11 +70,7 @@ final class Save {
             fill(files);
             commit();
         } catch (IOException | RuntimeException | Error e) {
-            try {
-                disk.deleteTree(temporary);
-            } catch (IOException | RuntimeException | Error suppressed) {
-                e.addSuppressed(suppressed);
-            }
+            disk.discard(temporary, e);
             throw e;
         }
     }
