@@ -179,7 +179,7 @@ final class TrainCommand implements Callable<Integer> {
         int seq = texts.seq(model.config());
         RunState fresh = new RunState(0, 0, tokens.digest(), texts.seed(), seq);
         Checkpoint checkpoint = checkpoints.isResuming() ? model.checkpoint() : null;
-        if (checkpoint == null) {
+        if (checkpoint == null || checkpoint.info().step() == 0) {
             return fresh;
         }
         RunState state = RunState.of(checkpoint.info(), model.name());
