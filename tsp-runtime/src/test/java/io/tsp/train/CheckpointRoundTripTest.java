@@ -108,7 +108,8 @@ class CheckpointRoundTripTest {
                         1,
                         Recompute.SELECTIVE,
                         DType.F32,
-                        true));
+                        true,
+                        false));
         try (Ranks ranks = new Ranks(libraries, plan.ranks());
                 TrainingRunner runner =
                         TrainingRunner.open(ranks, plan, start, Session.Mode.OVERLAPPED, unused -> {});
