@@ -99,12 +99,24 @@ class CheckpointCommandTest {
         Path exported = folder.resolve("model");
         Cli.ok("checkpoint", "convert", checkpoint, "--out", exported);
         Path resharded = folder.resolve("other");
-        Cli.ok("checkpoint", "reshard", checkpoint, "--scheme", "fsdp+sp", "--degree", 2, "--dp", 2, "--out", resharded);
+        Cli.ok(
+                "checkpoint",
+                "reshard",
+                checkpoint,
+                "--scheme",
+                "fsdp+sp",
+                "--degree",
+                2,
+                "--dp",
+                2,
+                "--out",
+                resharded);
         float[] logits = logits(checkpoint, folder.resolve("a.safetensors"));
         assertArrayEquals(logits, logits(exported, folder.resolve("b.safetensors")));
         assertArrayEquals(logits, logits(resharded.resolve("step-000003"), folder.resolve("c.safetensors")));
         assertEquals(
-                Files.readString(MODEL.resolve("tokenizer.json")), Files.readString(exported.resolve("tokenizer.json")));
+                Files.readString(MODEL.resolve("tokenizer.json")),
+                Files.readString(exported.resolve("tokenizer.json")));
         Cli again = Cli.run("checkpoint", "convert", checkpoint, "--out", exported);
         assertEquals(2, again.code());
         assertTrue(again.err().contains("is not empty"), again.err());

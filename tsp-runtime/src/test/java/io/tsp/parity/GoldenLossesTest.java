@@ -47,7 +47,9 @@ class GoldenLossesTest {
         libraries.close();
         if (isWriting()) {
             Files.createDirectories(FILE.getParent());
-            Files.write(FILE, WRITTEN.entrySet().stream().map(GoldenLossesTest::line).toList());
+            Files.write(
+                    FILE,
+                    WRITTEN.entrySet().stream().map(GoldenLossesTest::line).toList());
         }
     }
 
