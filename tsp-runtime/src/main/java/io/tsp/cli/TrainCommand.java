@@ -144,7 +144,7 @@ final class TrainCommand implements Callable<Integer> {
             Clusters clusters) {
         TrainingData data = texts.data(tokens, model.config());
         TrainingSettings settings = settings(tokenizer);
-        RunState state = state(model, data, tokens);
+        RunState state = state(model, tokens);
         if (state.step() >= settings.steps()) {
             say(model.name() + " has already been trained for " + state.step() + " steps; ask for more --steps");
             return ExitCode.OK.code();
@@ -177,7 +177,7 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     /** Where the run stands: at its beginning, or where the checkpoint was written. */
-    private RunState state(OpenModel model, TrainingData data, TokenStore tokens) {
+    private RunState state(OpenModel model, TokenStore tokens) {
         int seq = texts.seq(model.config());
         RunState fresh = new RunState(0, 0, tokens.digest(), texts.seed(), seq);
         Checkpoint checkpoint = checkpoints.isResuming() ? model.checkpoint() : null;
