@@ -9,9 +9,8 @@ final class RecomputeOption {
     @Option(
             names = "--recompute",
             paramLabel = "HOW",
-            description =
-                    "What training computes again instead of keeping it: selective (all of a sub-layer but attention)"
-                            + " or full. Default: selective.")
+            description = "What training computes again instead of keeping it: none, selective (all of a sub-layer but"
+                    + " attention) or full. Default: selective.")
     private @Nullable String recompute;
 
     boolean isGiven() {
@@ -20,9 +19,10 @@ final class RecomputeOption {
 
     Recompute get() {
         return switch (recompute == null ? "selective" : recompute) {
+            case "none" -> Recompute.NONE;
             case "selective" -> Recompute.SELECTIVE;
             case "full" -> Recompute.FULL;
-            default -> throw new UsageException("--recompute is selective or full, not " + recompute);
+            default -> throw new UsageException("--recompute is none, selective or full, not " + recompute);
         };
     }
 }

@@ -34,8 +34,8 @@ public final class ForwardPass {
 
     /** A rank's whole forward program. */
     public static ForwardProgram program(RankBuilder builder, Sublayers sublayers) {
-        Tensor normed = sublayers.normed();
-        Tensor x = builder.activation("x", builder.dtype(), normed.dim(0), normed.dim(1));
+        Tensor y = sublayers.y();
+        Tensor x = builder.activation("x", builder.dtype(), y.dim(0), y.dim(1));
         LossHead.Result result = new ForwardPass(builder, sublayers, sublayer -> x).run();
         return program(builder, result);
     }
@@ -80,9 +80,9 @@ public final class ForwardPass {
                 builder.weights().vector(normName(sublayer), builder.config().hidden());
         Tensor x = residual.apply(sublayer);
         if (sublayer == 0) {
-            block.norm(x, null, weight, null, sublayers.normed());
+            block.norm(x, null, weight, null, sublayers.normed(sublayer));
         } else {
-            block.norm(residual.apply(sublayer - 1), sublayers.y(), weight, x, sublayers.normed());
+            block.norm(residual.apply(sublayer - 1), sublayers.y(), weight, x, sublayers.normed(sublayer));
         }
     }
 

@@ -20,7 +20,6 @@ public final class KvGatherAttention implements SequenceAttention {
     final RankBuilder builder;
     final Group group;
     final int self;
-    final Tensor normed;
     final Tensor queries;
     final Tensor keysAndValues;
     final List<Tensor> parts = new ArrayList<>();
@@ -36,24 +35,17 @@ public final class KvGatherAttention implements SequenceAttention {
      * @param kvHeads key/value heads of the weights at hand
      */
     public KvGatherAttention(
-            RankBuilder builder,
-            Group group,
-            List<TokenPlacement> placements,
-            long heads,
-            long kvHeads,
-            Tensor normed,
-            Tensor y) {
+            RankBuilder builder, Group group, List<TokenPlacement> placements, long heads, long kvHeads, Tensor y) {
         this.builder = builder;
         this.program = builder.program();
         this.block = builder.block();
         this.group = group;
         this.self = group.indexOf(program.rank());
-        this.normed = normed;
         this.y = y;
         tokens = builder.attentionTokens(List.of(builder.tokens()), placements);
         long headDim = builder.config().headDim();
-        queries = builder.activation("queries", builder.dtype(), normed.dim(0), heads * headDim);
-        attended = builder.activation("attended", builder.dtype(), normed.dim(0), heads * headDim);
+        queries = builder.activation("queries", builder.dtype(), y.dim(0), heads * headDim);
+        attended = builder.activation("attended", builder.dtype(), y.dim(0), heads * headDim);
         keysAndValues = program.allocate(
                 "keys and values",
                 group.size() > 1 ? MemoryClass.COMMUNICATION : MemoryClass.TRANSIENT,
@@ -68,28 +60,49 @@ public final class KvGatherAttention implements SequenceAttention {
     }
 
     @Override
-    public void forward(int layer, AttentionShard.Weights weights) {
-        project(layer, weights, false);
+    public void forward(int layer, Tensor x, AttentionShard.Weights weights) {
+        project(layer, x, weights, builder.keepsAll());
         program.compute(attention(layer));
         block.output(attended(layer), weights, y, false);
     }
 
-    /** Keys and values of all tokens of the group, and the rank's queries. */
-    private void project(int layer, AttentionShard.Weights weights, boolean restoring) {
+    /**
+     * Keys and values of all tokens of the group, and the rank's queries.
+     *
+     * @param beforeNorm whether the gradients of the norms of heads will need what they read
+     */
+    private void project(int layer, Tensor x, AttentionShard.Weights weights, boolean beforeNorm) {
         Block.HeadNorms norms = builder.headNorms(layer);
-        boolean kept = restoring && norms != null;
-        block.projectKeysAndValues(normed, weights, norms, parts.get(self), kept ? keysBeforeNorm() : null);
-        program.communicate(Lane.KV, AllGather.inPlace(group, self, parts));
-        block.projectQueries(normed, weights, norms, queries, kept ? queriesBeforeNorm() : null);
+        boolean kept = beforeNorm && norms != null;
+        block.projectKeysAndValues(x, weights, norms, ownKeysAndValues(layer), kept ? keysBeforeNorm(layer) : null);
+        gather(layer);
+        block.projectQueries(x, weights, norms, queries(layer), kept ? queriesBeforeNorm(layer) : null);
+    }
+
+    private void gather(int layer) {
+        program.communicate(Lane.KV, new AllGather(group, self, ownKeysAndValues(layer), parts));
+    }
+
+    private Tensor queries(int layer) {
+        return builder.kept(layer, "queries", queries);
+    }
+
+    private Tensor ownKeysAndValues(int layer) {
+        return builder.kept(layer, "keys and values", parts.get(self));
     }
 
     private Attention attention(int layer) {
-        return block.attention(layer, queries, keysAndValues, tokens, attended(layer), logSumExp(layer));
+        Tensor all = group.size() == 1 ? ownKeysAndValues(layer) : keysAndValues;
+        return block.attention(layer, queries(layer), all, tokens, attended(layer), logSumExp(layer));
     }
 
     /** The launch of a layer and all it reads and writes, as in the forward pass; also the projections before norms. */
-    Attention restore(int layer, AttentionShard.Weights weights) {
-        project(layer, weights, true);
+    Attention restore(int layer, Tensor x, AttentionShard.Weights weights) {
+        if (builder.keepsAll()) {
+            gather(layer);
+        } else {
+            project(layer, x, weights, true);
+        }
         Attention attention = attention(layer);
         if (!builder.keepsAttention()) {
             program.compute(attention);
@@ -97,12 +110,12 @@ public final class KvGatherAttention implements SequenceAttention {
         return attention;
     }
 
-    Tensor queriesBeforeNorm() {
-        return builder.scratch("queries before norm", builder.dtype(), normed.dim(0), queries.dim(1));
+    Tensor queriesBeforeNorm(int layer) {
+        return builder.keptOrScratch(layer, "queries before norm", y.dim(0), queries.dim(1));
     }
 
-    Tensor keysBeforeNorm() {
-        return builder.scratch("keys before norm", builder.dtype(), normed.dim(0), keysAndValues.dim(1) / 2);
+    Tensor keysBeforeNorm(int layer) {
+        return builder.keptOrScratch(layer, "keys before norm", y.dim(0), keysAndValues.dim(1) / 2);
     }
 
     Tensor attended(int layer) {
@@ -117,8 +130,8 @@ public final class KvGatherAttention implements SequenceAttention {
         }
         long heads = queries.dim(1) / builder.config().headDim();
         return builder.keepsAttention()
-                ? builder.saved("layer " + layer + " log-sum-exp", DType.F32, normed.dim(0), heads)
-                : builder.scratch("log-sum-exp", DType.F32, normed.dim(0), heads);
+                ? builder.saved("layer " + layer + " log-sum-exp", DType.F32, y.dim(0), heads)
+                : builder.scratch("log-sum-exp", DType.F32, y.dim(0), heads);
     }
 
     @Override

@@ -58,26 +58,28 @@ final class KvGatherBackward implements SequenceAttention.Backward {
     @Override
     public void run(
             int layer,
+            Tensor x,
             AttentionShard.Weights weights,
             AttentionGradients.Queries queries,
             AttentionGradients.KeysAndValues keysAndValues) {
-        Attention attention = forward.restore(layer, weights);
+        Attention attention = forward.restore(layer, x, weights);
         block.output(dY, forward.attended(layer), weights.out(), dAttended, queries);
         block.attend(attention, dAttended, dQueries, dKeysAndValues, false);
         builder.program().communicate(Lane.KV, new ReduceScatter(forward.group, forward.self, parts));
         boolean accumulate = builder.accumulates();
         block.queries(
-                forward.normed,
+                x,
                 weights.q(),
-                builder.headNormBackward(layer, "q_norm", forward::queriesBeforeNorm, headNorms, accumulate),
+                builder.headNormBackward(
+                        layer, "q_norm", () -> forward.queriesBeforeNorm(layer), headNorms, accumulate),
                 dQueries,
                 dNormed,
                 true,
                 queries);
         block.keysAndValues(
-                forward.normed,
+                x,
                 weights.kv(),
-                builder.headNormBackward(layer, "k_norm", forward::keysBeforeNorm, headNorms, accumulate),
+                builder.headNormBackward(layer, "k_norm", () -> forward.keysBeforeNorm(layer), headNorms, accumulate),
                 parts.get(forward.self),
                 rounded,
                 dNormed,

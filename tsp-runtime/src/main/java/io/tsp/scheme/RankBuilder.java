@@ -163,6 +163,44 @@ public final class RankBuilder {
         return training != null && training.recompute().keepsAttention();
     }
 
+    /** Whether the backward pass computes nothing of a layer again. */
+    public boolean keepsAll() {
+        return training != null && training.recompute().keepsAll();
+    }
+
+    /**
+     * Where something of a layer stands in the forward and the backward pass.
+     *
+     * @param shared where it goes in every layer unless it is kept, a matrix
+     */
+    public Tensor kept(int layer, String name, Tensor shared) {
+        return keepsAll() ? saved("layer " + layer + " " + name, shared.dtype(), shared.dim(0), shared.dim(1)) : shared;
+    }
+
+    /** What sub-layer i reads; as above. The final norm's result, i = 2 layers, is never kept. */
+    public Tensor input(int sublayer, Tensor shared) {
+        String name = sublayer % 2 == 0 ? "attention input" : "mlp input";
+        return sublayer < 2 * config().layers() ? kept(sublayer / 2, name, shared) : shared;
+    }
+
+    /** {@link #scratch} of the backward pass, or what the forward pass of a layer keeps instead. */
+    public Tensor keptOrScratch(int layer, String name, long rows, long columns) {
+        return keepsAll()
+                ? saved("layer " + layer + " " + name, dtype(), rows, columns)
+                : scratch(name, dtype(), rows, columns);
+    }
+
+    /**
+     * Where gate and up of the gated MLP are kept before silu, [rows, 2 features]; null if they are not.
+     *
+     * @param features padded, as the product has them
+     */
+    public @Nullable Tensor preActivations(int layer, String which, long rows, long features) {
+        return keepsAll() && features > 0
+                ? saved("layer " + layer + " gate and up" + which, dtype(), rows, 2 * features)
+                : null;
+    }
+
     /** An input of one i32 for each token of some placements. */
     public Tensor tokenInput(TokenKind kind, List<TokenPlacement> placements) {
         return inputs.add(kind, placements);

@@ -6,7 +6,8 @@ import io.tsp.tensor.Tensor;
 
 /** Attention over tokens of several ranks with the weights at hand: from the normed hidden states to Y. */
 public interface SequenceAttention {
-    void forward(int layer, AttentionShard.Weights weights);
+    /** @param x [T, h] */
+    void forward(int layer, Tensor x, AttentionShard.Weights weights);
 
     /**
      * The way back; asked for once, in training only.
@@ -17,11 +18,12 @@ public interface SequenceAttention {
      */
     Backward backward(Tensor dY, Tensor dNormed, RankWeights.Sharing headNorms);
 
-    /** dNormed = the gradient through attention; those of the weights are added up. */
+    /** dNormed = the gradient through attention of x [T, h]; those of the weights are added up. */
     @FunctionalInterface
     interface Backward {
         void run(
                 int layer,
+                Tensor x,
                 AttentionShard.Weights weights,
                 AttentionGradients.Queries queries,
                 AttentionGradients.KeysAndValues keysAndValues);

@@ -20,7 +20,8 @@ import java.util.stream.Stream;
  * Puts the sub-layers of a scheme together to one rank's step of training: every microbatch forward and backward, the
  * sums of gradients between replicas, each as soon as it is complete, and the optimizer. The same for all schemes.
  *
- * <p>The residual stream before each sub-layer is kept; from it the backward pass makes what a sub-layer had read again.
+ * <p>The residual stream before each sub-layer is kept; from it the backward pass makes what a sub-layer had read again, unless
+ * that is kept, too.
  */
 public final class TrainingStep {
     private final RankBuilder builder;
@@ -77,8 +78,8 @@ public final class TrainingStep {
     }
 
     private Tensor residual(int sublayer) {
-        Tensor normed = sublayers.normed();
-        return builder.saved("residual " + sublayer, builder.dtype(), normed.dim(0), normed.dim(1));
+        Tensor y = sublayers.y();
+        return builder.saved("residual " + sublayer, builder.dtype(), y.dim(0), y.dim(1));
     }
 
     private void backward() {
@@ -104,9 +105,12 @@ public final class TrainingStep {
         reduce();
     }
 
-    /** What a sub-layer had read. */
+    /** What a sub-layer had read, unless it is still there. */
     private void restore(int sublayer) {
-        builder.block().norm(residual(sublayer), null, normWeight(sublayer), null, sublayers.normed());
+        if (builder.keepsAll()) {
+            return;
+        }
+        builder.block().norm(residual(sublayer), null, normWeight(sublayer), null, sublayers.normed(sublayer));
     }
 
     private Tensor normWeight(int sublayer) {

@@ -76,7 +76,8 @@ class TrainCommandTest {
                 new Layout("sp", 2, 1, "bf16", 1),
                 new Layout("sp", 2, 1, "bf16", 1).with("--shard-optimizer"),
                 new Layout("tp+sp:2x2", 4, 1, "bf16", 2).with("--shard-optimizer"),
-                new Layout("fsdp+sp", 2, 2, "f32", 1).with("--shard-optimizer"));
+                new Layout("fsdp+sp", 2, 2, "f32", 1).with("--shard-optimizer"),
+                new Layout("tsp", 2, 1, "bf16", 2).with("--recompute", "none"));
     }
 
     private Object[] command(Path out, Layout layout, Object... more) {

@@ -94,6 +94,37 @@ class GradientParityTest {
         judge(run, Gradients.of(libraries, run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED));
     }
 
+    static Stream<Run> normsAndBiases() {
+        return Stream.of("qwen3", "qwen2")
+                .map(model -> new Fixture(model, "s203"))
+                .flatMap(fixture ->
+                        IntStream.of(1, 2, 3).boxed().flatMap(degree -> Run.of(fixture, Schemes.all(degree, 1))));
+    }
+
+    @ParameterizedTest
+    @MethodSource("normsAndBiases")
+    void keepingAllEqualsComputingAgain(Run run) {
+        judgeKept(run);
+    }
+
+    @ParameterizedTest
+    @MethodSource("everything")
+    @Tag("long")
+    void keepingAllEqualsComputingAgainEverywhere(Run run) {
+        judgeKept(run);
+    }
+
+    /** In bf16 gate and up are rounded when they are kept, and only then. */
+    private static void judgeKept(Run run) {
+        Outcome kept = Gradients.of(libraries, run, Recompute.NONE, Session.Mode.OVERLAPPED);
+        judge(run, kept);
+        Outcome recomputed = Gradients.of(libraries, run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED);
+        assertEquals(recomputed.loss(), kept.loss());
+        if (run.dtype() == DType.F32) {
+            assertTrue(kept.sameBits(recomputed), () -> run + ": keeping all changes a gradient");
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("everySchemeOnOneModel")
     @Tag("long")

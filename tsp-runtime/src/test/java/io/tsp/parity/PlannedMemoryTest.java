@@ -10,6 +10,7 @@ import io.tsp.program.MemoryPlan;
 import io.tsp.program.Program;
 import io.tsp.program.Session;
 import io.tsp.program.Step;
+import io.tsp.scheme.Recompute;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Slot;
@@ -74,7 +75,8 @@ class PlannedMemoryTest {
     }
 
     static Stream<Arguments> ways() {
-        return Stream.of(Way.PLAIN, Way.PLAIN.sharded()).flatMap(way -> steps().map(run -> Arguments.of(run, way)));
+        return Stream.of(Way.PLAIN, Way.PLAIN.sharded(), Way.PLAIN.with(Recompute.NONE))
+                .flatMap(way -> steps().map(run -> Arguments.of(run, way)));
     }
 
     @ParameterizedTest
@@ -89,6 +91,25 @@ class PlannedMemoryTest {
                         steps.runner().plan().programs().get(rank).model().program(),
                         rank);
             }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("steps")
+    void whatIsNotRecomputedIsKept(Run run) {
+        long full = savedBytes(run, Recompute.FULL);
+        long selective = savedBytes(run, Recompute.SELECTIVE);
+        long none = savedBytes(run, Recompute.NONE);
+        assertTrue(full < selective && selective < none, run + ": " + full + ", " + selective + ", " + none);
+    }
+
+    /** On all ranks. */
+    private static long savedBytes(Run run, Recompute recompute) {
+        try (Steps steps = Steps.open(libraries, run, Way.PLAIN.with(recompute))) {
+            Session session = steps.runner().session();
+            return session.localRanks().stream()
+                    .mapToLong(rank -> session.plan(rank).arenaBytes().get(MemoryClass.SAVED))
+                    .sum();
         }
     }
 

@@ -90,6 +90,21 @@ class TrainingParityTest {
         assertEquals(once, losses(run, way.with(Recompute.FULL)), run + ", recomputed");
     }
 
+    /** In f32: bf16 rounds what is kept. Microbatches share what is kept. */
+    @ParameterizedTest
+    @MethodSource("runs")
+    void keepingAllChangesNoBit(Run run) {
+        List<Double> once = losses(run, Way.PLAIN);
+        assertEquals(once, losses(run, Way.PLAIN.with(Recompute.NONE)), run + ", kept");
+    }
+
+    @ParameterizedTest
+    @MethodSource("bf16Runs")
+    void keepingAllIsTheSameOverlapped(Run run) {
+        Way way = Way.PLAIN.with(Recompute.NONE);
+        assertEquals(losses(run, way), losses(run, way.sequential()), run + ", sequential");
+    }
+
     private static List<Double> losses(Run run, Way way) {
         return results(run, SOME_STEPS, way).stream()
                 .flatMap(result -> Stream.of(result.loss(), result.gradientNorm()))

@@ -20,6 +20,7 @@ import io.tsp.scheme.Sublayers;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The sub-layers of {@link GatheredScheme}. */
 final class GatheredSublayers implements Sublayers {
@@ -47,8 +48,8 @@ final class GatheredSublayers implements Sublayers {
         normed = builder.activation("normed", builder.dtype(), rows, config.hidden());
         y = builder.activation("y", DType.F32, rows, config.hidden());
         attention = scheme.kind() == GatheredScheme.Kind.FSDP_SP
-                ? new KvGatherAttention(builder, group, placements, config.heads(), config.kvHeads(), normed, y)
-                : new UlyssesAttention(builder, group, placements, normed, y);
+                ? new KvGatherAttention(builder, group, placements, config.heads(), config.kvHeads(), y)
+                : new UlyssesAttention(builder, group, placements, y);
         head = new LossHead(builder, normed, vocab(), config.vocab());
     }
 
@@ -62,8 +63,8 @@ final class GatheredSublayers implements Sublayers {
     }
 
     @Override
-    public Tensor normed() {
-        return normed;
+    public Tensor normed(int sublayer) {
+        return builder.input(sublayer, normed);
     }
 
     @Override
@@ -78,12 +79,17 @@ final class GatheredSublayers implements Sublayers {
 
     @Override
     public void attention(int layer) {
-        attention.forward(layer, weights.attention(layer));
+        attention.forward(layer, normed(2 * layer), weights.attention(layer));
     }
 
     @Override
     public void mlp(int layer) {
-        builder.block().mlp(normed, weights.mlp(layer), y, null, false);
+        builder.block().mlp(normed(2 * layer + 1), weights.mlp(layer), y, preActivations(layer), false);
+    }
+
+    private @Nullable Tensor preActivations(int layer) {
+        long features = Panels.pad(builder.config().intermediate());
+        return builder.preActivations(layer, "", normed.dim(0), features);
     }
 
     @Override
@@ -150,16 +156,21 @@ final class GatheredSublayers implements Sublayers {
 
         @Override
         public void mlp(int layer) {
-            block.mlp(normed, weights.mlp(layer), dY, null, scratch, dNormed, true);
+            Tensor x = normed(2 * layer + 1);
+            block.mlp(x, weights.mlp(layer), dY, preActivations(layer), scratch, dNormed, true);
             MlpGradients.Views views = gradients.mlp();
-            block.mlpWeights(normed, dY, scratch, views, false);
+            block.mlpWeights(x, dY, scratch, views, false);
             gradients.reduceMlp(layer);
         }
 
         @Override
         public void attention(int layer) {
             attentionBackward.run(
-                    layer, weights.attention(layer), gradients.queries(layer), gradients.keysAndValues(layer));
+                    layer,
+                    normed(2 * layer),
+                    weights.attention(layer),
+                    gradients.queries(layer),
+                    gradients.keysAndValues(layer));
             gradients.reduceAttention(layer);
         }
 

@@ -31,7 +31,6 @@ final class UlyssesAttention implements SequenceAttention {
     final Group group;
     final List<Bucket> buckets;
     final List<TokenPlacement> placements;
-    final Tensor normed;
     final Tensor ownQueries;
     final Tensor ownKeysAndValues;
     final Tensor queries;
@@ -50,19 +49,18 @@ final class UlyssesAttention implements SequenceAttention {
     private final Tensor attended;
     private final List<Tensor> returned;
 
-    UlyssesAttention(RankBuilder builder, Group group, List<TokenPlacement> placements, Tensor normed, Tensor y) {
+    UlyssesAttention(RankBuilder builder, Group group, List<TokenPlacement> placements, Tensor y) {
         this.builder = builder;
         this.program = builder.program();
         this.block = builder.block();
         this.group = group;
         this.placements = placements;
         this.self = group.indexOf(program.rank());
-        this.normed = normed;
         this.y = y;
         headDim = builder.config().headDim();
         buckets = HeadBuckets.of(builder.config().heads(), builder.config().kvHeads(), group.size());
         tokens = builder.attentionTokens(placements, placements);
-        long own = normed.dim(0);
+        long own = y.dim(0);
         long all = placements.stream().mapToLong(TokenPlacement::rows).sum();
         List<Long> queryWidths = queryWidths();
         List<Long> kvWidths = kvWidths();
@@ -132,22 +130,35 @@ final class UlyssesAttention implements SequenceAttention {
     }
 
     @Override
-    public void forward(int layer, AttentionShard.Weights weights) {
-        project(layer, weights, false);
+    public void forward(int layer, Tensor x, AttentionShard.Weights weights) {
+        project(layer, x, weights, builder.keepsAll());
+        distribute(layer);
         program.compute(attention(layer));
         merge(layer);
         block.output(merged, weights, y, false);
     }
 
-    /** Own tokens of all heads become all tokens of own heads. */
-    private void project(int layer, AttentionShard.Weights weights, boolean restoring) {
+    /** @param beforeNorm whether the gradients of the norms of heads will need what they read */
+    private void project(int layer, Tensor x, AttentionShard.Weights weights, boolean beforeNorm) {
         Block.HeadNorms norms = builder.headNorms(layer);
-        boolean kept = restoring && norms != null;
-        block.projectQueries(normed, weights, norms, ownQueries, kept ? queriesBeforeNorm() : null);
-        block.projectKeysAndValues(normed, weights, norms, ownKeysAndValues, kept ? keysBeforeNorm() : null);
+        boolean kept = beforeNorm && norms != null;
+        block.projectQueries(x, weights, norms, ownQueries(layer), kept ? queriesBeforeNorm(layer) : null);
+        block.projectKeysAndValues(x, weights, norms, ownKeysAndValues(layer), kept ? keysBeforeNorm(layer) : null);
+    }
+
+    private Tensor ownQueries(int layer) {
+        return builder.kept(layer, "queries", ownQueries);
+    }
+
+    private Tensor ownKeysAndValues(int layer) {
+        return builder.kept(layer, "keys and values", ownKeysAndValues);
+    }
+
+    /** Own tokens of all heads become all tokens of own heads. */
+    private void distribute(int layer) {
         for (int i = 0; i < buckets.size(); i++) {
-            copy(queryColumns(ownQueries, i), queriesToSend.get(i));
-            copyKeysAndValues(i, ownKeysAndValues, kvToSend.get(i), false);
+            copy(queryColumns(ownQueries(layer), i), queriesToSend.get(i));
+            copyKeysAndValues(i, ownKeysAndValues(layer), kvToSend.get(i), false);
         }
         exchange(queriesToSend, queryParts);
         exchange(kvToSend, kvParts);
@@ -166,8 +177,11 @@ final class UlyssesAttention implements SequenceAttention {
     }
 
     /** The launch of a layer and all it reads and writes, as in the forward pass; also the projections before norms. */
-    Attention restore(int layer, AttentionShard.Weights weights) {
-        project(layer, weights, true);
+    Attention restore(int layer, Tensor x, AttentionShard.Weights weights) {
+        if (!builder.keepsAll()) {
+            project(layer, x, weights, true);
+        }
+        distribute(layer);
         Attention attention = attention(layer);
         if (!builder.keepsAttention()) {
             program.compute(attention);
@@ -176,13 +190,12 @@ final class UlyssesAttention implements SequenceAttention {
         return attention;
     }
 
-    Tensor queriesBeforeNorm() {
-        return builder.scratch("queries before norm", builder.dtype(), ownQueries.dim(0), ownQueries.dim(1));
+    Tensor queriesBeforeNorm(int layer) {
+        return builder.keptOrScratch(layer, "queries before norm", ownQueries.dim(0), ownQueries.dim(1));
     }
 
-    Tensor keysBeforeNorm() {
-        return builder.scratch(
-                "keys before norm", builder.dtype(), ownKeysAndValues.dim(0), ownKeysAndValues.dim(1) / 2);
+    Tensor keysBeforeNorm(int layer) {
+        return builder.keptOrScratch(layer, "keys before norm", ownKeysAndValues.dim(0), ownKeysAndValues.dim(1) / 2);
     }
 
     private Tensor attended(int layer) {

@@ -73,10 +73,11 @@ final class UlyssesBackward implements SequenceAttention.Backward {
     @Override
     public void run(
             int layer,
+            Tensor x,
             AttentionShard.Weights weights,
             AttentionGradients.Queries queries,
             AttentionGradients.KeysAndValues keysAndValues) {
-        Attention attention = forward.restore(layer, weights);
+        Attention attention = forward.restore(layer, x, weights);
         block.output(dY, forward.merged, weights.out(), dMerged, queries);
         for (int i = 0; i < forward.buckets.size(); i++) {
             program.compute(new Copy(forward.queryColumns(dMerged, i), ownMessages.get(i)));
@@ -87,17 +88,18 @@ final class UlyssesBackward implements SequenceAttention.Backward {
         returnKeysAndValues();
         boolean accumulate = builder.accumulates();
         block.queries(
-                forward.normed,
+                x,
                 weights.q(),
-                builder.headNormBackward(layer, "q_norm", forward::queriesBeforeNorm, headNorms, accumulate),
+                builder.headNormBackward(
+                        layer, "q_norm", () -> forward.queriesBeforeNorm(layer), headNorms, accumulate),
                 dOwnQueries,
                 dNormed,
                 true,
                 queries);
         block.keysAndValues(
-                forward.normed,
+                x,
                 weights.kv(),
-                builder.headNormBackward(layer, "k_norm", forward::keysBeforeNorm, headNorms, accumulate),
+                builder.headNormBackward(layer, "k_norm", () -> forward.keysBeforeNorm(layer), headNorms, accumulate),
                 dOwnKeysAndValues,
                 rounded,
                 dNormed,

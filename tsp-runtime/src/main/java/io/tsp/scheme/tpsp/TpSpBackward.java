@@ -112,7 +112,7 @@ final class TpSpBackward implements Sublayers.Backward {
 
     @Override
     public void mlp(int layer) {
-        forward.gatherRegions(forward.normed);
+        Tensor x = forward.gatherInput(2 * layer + 1);
         forward.gatherRegions(dY);
         MlpShard.Weights weights = forward.mlpWeights(layer);
         MlpGradients gradients = new MlpGradients(builder.config(), forward.mlpShard.features());
@@ -123,18 +123,19 @@ final class TpSpBackward implements Sublayers.Backward {
                         shardSharing(),
                         tensor -> gradients.parts(layer, tensor))
                 .buffer();
-        block.mlp(forward.normed, weights, dY, null, mlp, dNormed, true);
-        block.mlpWeights(forward.normed, dY, mlp, gradients.view(buffer), builder.accumulates());
+        block.mlp(x, weights, dY, forward.preActivations(layer), mlp, dNormed, true);
+        block.mlpWeights(x, dY, mlp, gradients.view(buffer), builder.accumulates());
         forward.reduce(dNormed);
     }
 
     @Override
     public void attention(int layer) {
-        forward.gatherRegions(forward.normed);
+        Tensor x = forward.gatherInput(2 * layer);
         forward.gatherRegions(dY);
         AttentionGradients gradients = new AttentionGradients(forward.attentionShard);
         attention.run(
                 layer,
+                x,
                 forward.attentionWeights(layer),
                 queryGradients(layer, gradients),
                 kvGradients(layer, gradients));

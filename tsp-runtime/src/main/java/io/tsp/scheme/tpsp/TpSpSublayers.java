@@ -15,6 +15,7 @@ import io.tsp.op.CommunicationOp.AllReduce;
 import io.tsp.op.CommunicationOp.ReduceScatter;
 import io.tsp.op.ComputeOp.Copy;
 import io.tsp.op.ComputeOp.Embedding;
+import io.tsp.op.Panels;
 import io.tsp.program.Lane;
 import io.tsp.program.ProgramBuilder;
 import io.tsp.scheme.ForwardProgram.TokenKind;
@@ -26,6 +27,7 @@ import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /** The sub-layers of tensor parallelism times sequence parallelism; see {@link TpSpScheme}. */
 final class TpSpSublayers implements Sublayers {
@@ -76,7 +78,6 @@ final class TpSpSublayers implements Sublayers {
                 placements,
                 bucket.heads().count(),
                 bucket.kvUsed().count(),
-                normed,
                 y);
         head = new LossHead(builder, normed, vocab, vocab.count());
     }
@@ -98,8 +99,17 @@ final class TpSpSublayers implements Sublayers {
     }
 
     @Override
-    public Tensor normed() {
-        return region(normed);
+    public Tensor normed(int sublayer) {
+        return builder.input(sublayer, region(normed));
+    }
+
+    /** What a sub-layer reads of all tokens of the tp group: with regions it comes together from the group. */
+    Tensor gatherInput(int sublayer) {
+        if (!scheme.regions() || tpGroup.size() == 1) {
+            return normed(sublayer);
+        }
+        program.communicate(Lane.KV, new AllGather(tpGroup, tpIndex, normed(sublayer), regions(normed)));
+        return normed;
     }
 
     @Override
@@ -112,13 +122,12 @@ final class TpSpSublayers implements Sublayers {
     public void embed(Tensor x) {
         program.compute(new Embedding(table, ids, normed, vocab.from(), false));
         reduce(normed);
-        program.compute(new Copy(normed(), x));
+        program.compute(new Copy(region(normed), x));
     }
 
     @Override
     public void attention(int layer) {
-        gatherRegions(normed);
-        attention.forward(layer, attentionWeights(layer));
+        attention.forward(layer, gatherInput(2 * layer), attentionWeights(layer));
         reduce(y);
     }
 
@@ -140,9 +149,14 @@ final class TpSpSublayers implements Sublayers {
 
     @Override
     public void mlp(int layer) {
-        gatherRegions(normed);
-        block.mlp(normed, mlpWeights(layer), y, null, false);
+        block.mlp(gatherInput(2 * layer + 1), mlpWeights(layer), y, preActivations(layer), false);
         reduce(y);
+    }
+
+    @Nullable
+    Tensor preActivations(int layer) {
+        return builder.preActivations(
+                layer, "", normed.dim(0), Panels.pad(mlpShard.features().count()));
     }
 
     /** With regions, the input of a sub-layer comes together from the tp group. */
@@ -174,7 +188,7 @@ final class TpSpSublayers implements Sublayers {
 
     @Override
     public LossHead.Result loss() {
-        gatherRegions(normed);
+        gatherInput(2 * builder.config().layers());
         head.accumulate(headWeight(), vocab);
         head.merge(tpGroup);
         Mesh mesh = scheme.mesh();

@@ -136,7 +136,7 @@ final class TspAttentionBackward {
             if (owner >= 0 && !slots.buckets.get(r).isEmpty()) {
                 block.attend(attention, dOut, dQ, dKeysAndValues(owner), !owns);
             }
-            block.queries(forward.normed, weights.q(), queryNorm(r), dQ, dNormed, r == 0, gradients);
+            block.queries(stages.x, weights.q(), queryNorm(r), dQ, dNormed, r == 0, gradients);
             reduce(r, queryGradient(r));
         }
 
@@ -238,7 +238,7 @@ final class TspAttentionBackward {
                     : TspAttentionSlots.matrix(rounded, slots.ownRows(), slots.kvWidth(r));
             Tensor gradient = kvGradient(r);
             block.keysAndValues(
-                    forward.normed,
+                    stages.x,
                     kvWeights(r),
                     keyNorm(r),
                     dKv,

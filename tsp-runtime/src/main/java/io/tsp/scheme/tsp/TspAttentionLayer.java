@@ -26,24 +26,28 @@ final class TspAttentionLayer {
     private final RankBuilder builder;
     private final ProgramBuilder program;
     private final Block block;
-    private final Tensor normed;
+    final Tensor x;
     private final Block.Tokens tokens;
     private final Tensor own;
     private final Block.@Nullable HeadNorms headNorms;
+    /** Whether projections are there already. */
+    private final boolean known;
+    /** Whether queries and keys are kept as they were before the norm of each head. */
     private final boolean keepsBeforeNorm;
+
     private final Tensor[] keysAndValues;
     private Tensor latest;
 
     /**
-     * @param keepsBeforeNorm whether queries and keys are kept as they were before the norm of each head
+     * @param backward whether what the forward pass kept is there, and norms' gradients need what the norms had read
      */
-    TspAttentionLayer(TspAttentionSlots slots, Block.Tokens tokens, Tensor normed, int layer, boolean keepsBeforeNorm) {
+    TspAttentionLayer(TspAttentionSlots slots, Block.Tokens tokens, Tensor normed, int layer, boolean backward) {
         this.slots = slots;
         this.builder = slots.builder;
         this.program = builder.program();
         this.block = builder.block();
         this.tokens = tokens;
-        this.normed = normed;
+        x = builder.input(2 * layer, normed);
         this.layer = layer;
         AttentionShard shard = slots.shards.get(slots.self);
         own = builder.weights()
@@ -52,7 +56,8 @@ final class TspAttentionLayer {
                         shard.count(),
                         packed -> shard.parameters(layer, packed));
         headNorms = builder.headNorms(layer);
-        this.keepsBeforeNorm = keepsBeforeNorm && headNorms != null;
+        known = backward && builder.keepsAll();
+        keepsBeforeNorm = (backward || builder.keepsAll()) && headNorms != null;
         keysAndValues = new Tensor[slots.group.size()];
         latest = slots.keysAndValues(0).rows(0, 0);
     }
@@ -84,27 +89,38 @@ final class TspAttentionLayer {
         }
         program.label("layer " + layer + " attention project " + r);
         AttentionShard.Weights weights = weights(r);
-        block.projectQueries(
-                normed, weights, headNorms, slots.queries(r), keepsBeforeNorm ? queriesBeforeNorm(r) : null);
+        if (!known) {
+            block.projectQueries(x, weights, headNorms, queries(r), keepsBeforeNorm ? queriesBeforeNorm(r) : null);
+        }
         if (!slots.buckets.get(r).kvOwned().isEmpty()) {
-            latest = slots.keysAndValues(r);
-            List<Tensor> parts = slots.parts(latest);
-            block.projectKeysAndValues(
-                    normed, weights, headNorms, parts.get(slots.self), keepsBeforeNorm ? keysBeforeNorm(r) : null);
-            program.communicate(Lane.KV, AllGather.inPlace(slots.group, slots.self, parts));
+            List<Tensor> parts = slots.parts(slots.keysAndValues(r));
+            Tensor mine = builder.kept(layer, "keys and values " + r, parts.get(slots.self));
+            if (!known) {
+                block.projectKeysAndValues(x, weights, headNorms, mine, keepsBeforeNorm ? keysBeforeNorm(r) : null);
+            }
+            program.communicate(Lane.KV, new AllGather(slots.group, slots.self, mine, parts));
+            latest = slots.group.size() == 1 ? mine : slots.keysAndValues(r);
         }
         keysAndValues[r] = latest;
     }
 
+    private Tensor queries(int r) {
+        return builder.kept(layer, "queries " + r, slots.queries(r));
+    }
+
     Tensor queriesBeforeNorm(int r) {
-        return beforeNorm("queries", r, slots.widestQueries(), slots.queryWidth(r));
+        return beforeNorm("queries", r, r, slots.widestQueries(), slots.queryWidth(r));
     }
 
     Tensor keysBeforeNorm(int r) {
-        return beforeNorm("keys", slots.kvOrdinal(r), slots.widestKeysAndValues() / 2, slots.kvWidth(r) / 2);
+        return beforeNorm("keys", r, slots.kvOrdinal(r), slots.widestKeysAndValues() / 2, slots.kvWidth(r) / 2);
     }
 
-    private Tensor beforeNorm(String which, int ordinal, long widest, long width) {
+    private Tensor beforeNorm(String which, int r, int ordinal, long widest, long width) {
+        if (builder.keepsAll()) {
+            String kept = "layer " + layer + " " + which + " before norm " + r;
+            return builder.saved(kept, builder.dtype(), slots.ownRows(), width);
+        }
         String name = which + " before norm " + ordinal % BEFORE_NORM_SLOTS;
         return TspAttentionSlots.matrix(
                 builder.scratch(name, builder.dtype(), slots.ownRows(), widest), slots.ownRows(), width);
@@ -112,7 +128,7 @@ final class TspAttentionLayer {
 
     /** The launch of bucket r, whose queries, keys and values are there. */
     Attention attention(int r) {
-        return block.attention(layer, slots.queries(r), keysAndValues[r], tokens, attended(r), logSumExp(r));
+        return block.attention(layer, queries(r), keysAndValues[r], tokens, attended(r), logSumExp(r));
     }
 
     /** Attention's output, kept for the backward pass or not. */

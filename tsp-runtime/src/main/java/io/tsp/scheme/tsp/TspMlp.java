@@ -2,10 +2,12 @@ package io.tsp.scheme.tsp;
 
 import io.tsp.mesh.Group;
 import io.tsp.model.MlpShard;
+import io.tsp.op.Panels;
 import io.tsp.scheme.RankBuilder;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gated MLP under tsp: shards of features travel round the ranks, and Y accumulates where the tokens are. No
@@ -40,11 +42,22 @@ final class TspMlp {
 
     /** Y = mlp(normed) of one layer. */
     void forward(int layer) {
+        Tensor x = input(layer);
         ring.travel(
                 weights(layer),
                 "layer " + layer + " mlp shard",
-                (shard, hop, weights) ->
-                        builder.block().mlp(normed, shards.get(shard).view(weights), y, null, hop > 0));
+                (shard, hop, weights) -> builder.block()
+                        .mlp(x, shards.get(shard).view(weights), y, preActivations(layer, shard), hop > 0));
+    }
+
+    Tensor input(int layer) {
+        return builder.input(2 * layer + 1, normed);
+    }
+
+    @Nullable
+    Tensor preActivations(int layer, int shard) {
+        long features = Panels.pad(shards.get(shard).features().count());
+        return builder.preActivations(layer, " " + shard, normed.dim(0), features);
     }
 
     Tensor weights(int layer) {

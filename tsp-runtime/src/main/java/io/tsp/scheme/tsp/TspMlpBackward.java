@@ -58,13 +58,15 @@ final class TspMlpBackward {
         Tensor ownGradient = builder.weights()
                 .gradient("layer " + layer + " mlp weights", own.count(), sharing, buffer -> own.parts(layer, buffer))
                 .buffer();
+        Tensor x = forward.input(layer);
         forward.ring.travel(forward.weights(layer), "layer " + layer + " mlp backward shard", (index, hop, weights) -> {
             MlpShard shard = forward.shards.get(index);
             MlpScratch scratch = scratch(Panels.pad(shard.features().count()));
-            block.mlp(forward.normed, shard.view(weights), dY, null, scratch, dNormed, hop == 0);
+            Tensor saved = forward.preActivations(layer, index);
+            block.mlp(x, shard.view(weights), dY, saved, scratch, dNormed, hop == 0);
             Tensor gradient = ring.at(hop, ownGradient);
             block.mlpWeights(
-                    forward.normed,
+                    x,
                     dY,
                     scratch,
                     gradients.get(index).view(gradient),

@@ -87,8 +87,8 @@ public record TspScheme(int degree, int dp) implements Scheme {
         }
 
         @Override
-        public Tensor normed() {
-            return normed;
+        public Tensor normed(int sublayer) {
+            return builder.input(sublayer, normed);
         }
 
         @Override
