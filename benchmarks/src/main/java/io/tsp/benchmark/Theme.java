@@ -9,6 +9,10 @@ import java.util.stream.Collectors;
 /** Benchmarks that are run and reported together, under the name that users type. */
 enum Theme {
     ATTENTION(Unit.FLOPS, ImmutableMap.of("headDim", "64", "seq", "256"), ImmutableList.of(AttentionBenchmark.class)),
+    ATTENTION_BACKWARD(
+            Unit.FLOPS,
+            ImmutableMap.of("headDim", "64", "seq", "256"),
+            ImmutableList.of(AttentionBackwardBenchmark.class)),
     MLP(
             Unit.FLOPS,
             ImmutableMap.of("size", "128x256x704"),
@@ -67,6 +71,6 @@ enum Theme {
 
     @Override
     public String toString() {
-        return name().toLowerCase(Locale.ROOT);
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }
