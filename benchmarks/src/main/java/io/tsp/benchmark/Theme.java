@@ -17,6 +17,7 @@ enum Theme {
             Unit.FLOPS,
             ImmutableMap.of("size", "128x256x704"),
             ImmutableList.of(GatedMlpBenchmark.class, GemmBenchmark.class)),
+    MLP_BACKWARD(Unit.FLOPS, ImmutableMap.of("size", "128x256x704"), ImmutableList.of(GatedMlpBackwardBenchmark.class)),
     MEMORY(
             Unit.BANDWIDTH,
             ImmutableMap.of("rows", "256", "size", "512x1408"),
