@@ -22,6 +22,10 @@ enum Theme {
             Unit.BANDWIDTH,
             ImmutableMap.of("rows", "256", "size", "512x1408"),
             ImmutableList.of(PackBenchmark.class, RmsNormBenchmark.class, CopyBenchmark.class)),
+    MEMORY_TRAINING(
+            Unit.BANDWIDTH,
+            ImmutableMap.of("rows", "256", "count", "65536"),
+            ImmutableList.of(RmsNormBackwardBenchmark.class, AdamWBenchmark.class)),
     EXCHANGE(Unit.EXCHANGE, ImmutableMap.of("bytes", "65536"), ImmutableList.of(ExchangeBenchmark.class)),
     DOWNCALL(Unit.TIME, ImmutableMap.of(), ImmutableList.of(DowncallBenchmark.class)),
     PROGRAM(Unit.TIME, ImmutableMap.of("preset", "tiny"), ImmutableList.of(ProgramBenchmark.class));
