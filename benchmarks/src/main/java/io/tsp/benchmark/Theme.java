@@ -22,7 +22,7 @@ enum Theme {
             Unit.BANDWIDTH,
             ImmutableMap.of("rows", "256", "size", "512x1408"),
             ImmutableList.of(PackBenchmark.class, RmsNormBenchmark.class, CopyBenchmark.class)),
-    MEMORY_TRAINING(
+    MEMORY_BACKWARD(
             Unit.BANDWIDTH,
             ImmutableMap.of("rows", "256", "count", "65536"),
             ImmutableList.of(RmsNormBackwardBenchmark.class, AdamWBenchmark.class)),

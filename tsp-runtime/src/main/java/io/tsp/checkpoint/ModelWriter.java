@@ -108,7 +108,7 @@ public final class ModelWriter {
     }
 
     private static void requireFree(String name) {
-        if (!ModelFiles.isPlainName(name) || name.startsWith("model") && name.contains(".safetensors")) {
+        if (!ModelFiles.isPlainName(name) || (name.startsWith("model") && name.contains(".safetensors"))) {
             throw new IllegalArgumentException(
                     "a file named " + Printable.quote(name) + " cannot lie beside the weights of a model");
         }

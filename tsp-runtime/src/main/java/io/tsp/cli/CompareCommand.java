@@ -19,7 +19,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -88,6 +87,9 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private final RecomputeOption recompute = new RecomputeOption();
 
+    @Mixin
+    private final ShardOptimizerOption shardOptimizer = new ShardOptimizerOption();
+
     @Option(names = "--repeat", paramLabel = "N", description = "Timed runs of each scheme. Default: 5.")
     private int repeat = 5;
 
@@ -145,6 +147,9 @@ final class CompareCommand implements Callable<Integer> {
         if (recompute.isGiven() && !trains()) {
             throw new UsageException("--recompute says how to train; add --mode train or leave it out");
         }
+        if (shardOptimizer.get() && !trains()) {
+            throw new UsageException("--shard-optimizer says how to train; add --mode train or leave it out");
+        }
         return recompute.get();
     }
 
@@ -180,7 +185,8 @@ final class CompareCommand implements Callable<Integer> {
             OpenModel model, Input input, List<Scheme> schemes, Clusters clusters, Recompute recomputed) {
         TokenBatch batch = input.get(0);
         Workload workload = trains()
-                ? new TrainingWorkload(model.config(), models.dtype(), batch, model.weights(), recomputed)
+                ? new TrainingWorkload(
+                        model.config(), models.dtype(), batch, model.weights(), recomputed, shardOptimizer.get())
                 : new ForwardWorkload(model.config(), models.dtype(), batch, model.weights());
         Comparison.Task task = new Comparison.Task(
                 model.config(),

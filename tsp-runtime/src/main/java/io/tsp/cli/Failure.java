@@ -54,7 +54,8 @@ record Failure(ExitCode code, String sentence) {
     }
 
     private static String internal(Throwable thrown) {
-        if (thrown instanceof OutOfMemoryError && String.valueOf(thrown.getMessage()).contains("direct buffer")) {
+        if (thrown instanceof OutOfMemoryError
+                && String.valueOf(thrown.getMessage()).contains("direct buffer")) {
             return "Java may not use more memory outside its heap (" + thrown.getMessage()
                     + "); allow more with the environment variable JDK_JAVA_OPTIONS=-XX:MaxDirectMemorySize=64t";
         }

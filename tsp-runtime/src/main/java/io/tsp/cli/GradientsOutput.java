@@ -33,6 +33,7 @@ final class GradientsOutput implements AutoCloseable {
                 1,
                 Recompute.SELECTIVE,
                 DType.F32,
+                false,
                 false);
         TrainingPlan plan = TrainingPlan.of(forward.scheme(), request);
         plan.memory().requireFits(plan.memory().allRanks(), new Memory(Path.of("/")).usableBytes());
@@ -43,8 +44,8 @@ final class GradientsOutput implements AutoCloseable {
     void write(Terminal terminal, Clusters clusters, RankOptions ranks, OpenModel model, Input input) {
         try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline());
                 Progress progress = Progress.open(terminal, "gradients", 1);
-                TrainingRunner runner =
-                        TrainingRunner.open(cluster, plan, TrainingRunner.Start.of(model.weights()), Session.Mode.OVERLAPPED, _ -> {})) {
+                TrainingRunner runner = TrainingRunner.open(
+                        cluster, plan, TrainingRunner.Start.of(model.weights()), Session.Mode.OVERLAPPED, _ -> {})) {
             runner.step(List.of(input.get(0)), null, 1);
             file.write(runner);
             progress.add(1);

@@ -29,7 +29,8 @@ record OpenModel(
         ModelConfig config,
         WeightSource weights,
         @Nullable ModelFiles files,
-        @Nullable Checkpoint checkpoint) implements AutoCloseable {
+        @Nullable Checkpoint checkpoint)
+        implements AutoCloseable {
     private static final int MAX_FILE_BYTES = 128 << 20;
 
     private static final List<String> BESIDE_WEIGHTS = List.of(

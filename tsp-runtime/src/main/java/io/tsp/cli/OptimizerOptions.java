@@ -84,15 +84,13 @@ final class OptimizerOptions {
         if (steps < 1) {
             throw new UsageException("--steps must be 1 or more, not " + steps);
         }
-        LearningRate.Kind kind =
-                switch (schedule) {
-                    case "cosine" -> LearningRate.Kind.COSINE;
-                    case "linear" -> LearningRate.Kind.LINEAR;
-                    case "constant" -> LearningRate.Kind.CONSTANT;
-                    case "wsd" -> LearningRate.Kind.WSD;
-                    default ->
-                        throw new UsageException("--schedule is cosine, linear, constant or wsd, not " + schedule);
-                };
+        LearningRate.Kind kind = switch (schedule) {
+            case "cosine" -> LearningRate.Kind.COSINE;
+            case "linear" -> LearningRate.Kind.LINEAR;
+            case "constant" -> LearningRate.Kind.CONSTANT;
+            case "wsd" -> LearningRate.Kind.WSD;
+            default -> throw new UsageException("--schedule is cosine, linear, constant or wsd, not " + schedule);
+        };
         long warm = warmup == null ? (long) (steps * DEFAULT_WARMUP_SHARE) : warmup;
         return UsageException.check(() -> new LearningRate(rate, warm, steps, kind, finalShare, WSD_DECAY_SHARE));
     }

@@ -20,7 +20,9 @@ final class Progress implements AutoCloseable {
 
     /** @param total units of work */
     static Progress open(Terminal terminal, String task, long total) {
-        return open(terminal, new ProgressBarBuilder().setTaskName(task).setInitialMax(total).hideEta());
+        return open(
+                terminal,
+                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).hideEta());
     }
 
     /**
@@ -31,17 +33,18 @@ final class Progress implements AutoCloseable {
     static Progress ofLongWork(Terminal terminal, String task, long done, long total) {
         return open(
                 terminal,
-                new ProgressBarBuilder()
-                        .setTaskName(task)
-                        .setInitialMax(total)
-                        .startsFrom(done, Duration.ZERO));
+                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).startsFrom(done, Duration.ZERO));
     }
 
     /** @param total bytes, shown in MiB */
     static Progress ofBytes(Terminal terminal, String task, long total) {
         return open(
                 terminal,
-                new ProgressBarBuilder().setTaskName(task).setInitialMax(total).setUnit(" MiB", 1 << 20).hideEta());
+                new ProgressBarBuilder()
+                        .setTaskName(task)
+                        .setInitialMax(total)
+                        .setUnit(" MiB", 1 << 20)
+                        .hideEta());
     }
 
     private static Progress open(Terminal terminal, ProgressBarBuilder builder) {

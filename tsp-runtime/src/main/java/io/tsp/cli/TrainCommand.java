@@ -78,6 +78,9 @@ final class TrainCommand implements Callable<Integer> {
     private final RecomputeOption recompute = new RecomputeOption();
 
     @Mixin
+    private final ShardOptimizerOption shardOptimizer = new ShardOptimizerOption();
+
+    @Mixin
     private final CheckpointOptions checkpoints = new CheckpointOptions();
 
     @Option(
@@ -117,8 +120,7 @@ final class TrainCommand implements Callable<Integer> {
         }
         try (CheckpointStore store = checkpoints.open(speaks())) {
             Optional<Path> start = checkpoints.start(store);
-            try (OpenModel model =
-                            start.isPresent() ? models.resume(start.get()) : models.open(null);
+            try (OpenModel model = start.isPresent() ? models.resume(start.get()) : models.open(null);
                     TextTokenizer tokenizer = model.tokenizer()) {
                 texts.requireSizes(model.config());
                 try (TokenStore tokens = texts.store(terminal, tokenizer, checkpoints.out());
@@ -179,7 +181,7 @@ final class TrainCommand implements Callable<Integer> {
         int seq = texts.seq(model.config());
         RunState fresh = new RunState(0, 0, tokens.digest(), texts.seed(), seq);
         Checkpoint checkpoint = checkpoints.isResuming() ? model.checkpoint() : null;
-        if (checkpoint == null) {
+        if (checkpoint == null || checkpoint.info().step() == 0) {
             return fresh;
         }
         RunState state = RunState.of(checkpoint.info(), model.name());
@@ -196,13 +198,19 @@ final class TrainCommand implements Callable<Integer> {
 
     private RunPlan plan(Scheme scheme, OpenModel model, TrainingData data, TrainingSettings settings) {
         ModelConfig config = model.config();
-        ForwardRequest forward = new ForwardRequest(
-                config, models.dtype(), texts.batch(), texts.seq(config), data.packed(), false);
+        ForwardRequest forward =
+                new ForwardRequest(config, models.dtype(), texts.batch(), texts.seq(config), data.packed(), false);
         TrainingSettings.Sample sample = settings.sample();
         return new RunPlan(
                 TrainingPlan.of(
                         scheme,
-                        new TrainingRequest(forward, texts.accumulate(), recompute.get(), optimizer.moments(), true)),
+                        new TrainingRequest(
+                                forward,
+                                texts.accumulate(),
+                                recompute.get(),
+                                optimizer.moments(),
+                                true,
+                                shardOptimizer.get())),
                 data.evaluationBatches(texts.batch()) == 0 ? null : ForwardPlan.of(scheme, forward),
                 sample == null
                         ? null

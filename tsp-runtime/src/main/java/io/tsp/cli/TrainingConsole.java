@@ -94,7 +94,8 @@ final class TrainingConsole implements TrainingListener, AutoCloseable {
 
     private String left(long step) {
         double each = (SystemClock.nanos() - begin) / (double) Math.max(1, step - firstStep);
-        long seconds = Duration.ofNanos((long) (each * (settings.steps() - step))).toSeconds();
+        long seconds =
+                Duration.ofNanos((long) (each * (settings.steps() - step))).toSeconds();
         return String.format(Locale.ROOT, "%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
 

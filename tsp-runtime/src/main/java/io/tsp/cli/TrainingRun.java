@@ -33,8 +33,7 @@ record TrainingRun(
         RankOptions ranks) {
 
     /** Trains, and says how it ended; returns the exit code. */
-    int execute(
-            CheckpointStore store, Clusters clusters, @Nullable TrainingLog log, @Nullable ReportFile trace) {
+    int execute(CheckpointStore store, Clusters clusters, @Nullable TrainingLog log, @Nullable ReportFile trace) {
         try (Cluster cluster = clusters.cluster(plan.steps().ranks(), ranks.threads(), ranks.deadline())) {
             plan.memory().requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
             Trainer.Saving saving = new Trainer.Saving(store, model.filesBesideWeights(), ranks.deadline());

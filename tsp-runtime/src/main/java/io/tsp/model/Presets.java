@@ -56,6 +56,8 @@ public final class Presets {
         presets.put("llama-layer", llama(new Sizes(2048, 5632, 1, 16, 4, 128, 256, 131_072), rope(500_000), false));
         presets.put(
                 "llama-8b-layer", llama(new Sizes(4096, 14_336, 1, 32, 8, 128, 256, 131_072), rope(500_000), false));
+        // tsp-7b with an eighth of its width and a fourth of its layers.
+        presets.put("tsp-34m", llama(new Sizes(512, 2048, 8, 8, 8, 64, 256, 131_072), rope(10_000), false));
         presets.put("tsp-7b-layer", llama(new Sizes(4096, 16_384, 1, 32, 32, 128, 256, 131_072), rope(10_000), false));
 
         presets.put("llama-1b", llama(new Sizes(2048, 8192, 16, 32, 8, 64, 128_256, 131_072), llama3Rope(32), true));

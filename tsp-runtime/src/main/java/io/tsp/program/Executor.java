@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 
 /**
@@ -22,8 +23,6 @@ import java.util.function.Function;
  * <p>Reading order: before this {@link ProgramBuilder}; next {@code CpuDevice}.
  */
 final class Executor {
-    private static final Launch NOTHING = () -> {};
-
     private final Schedule schedule;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final List<Launch> launches = new ArrayList<>();
@@ -97,11 +96,11 @@ final class Executor {
 
     /** Puts the whole schedule on the streams; returns at once. */
     void enqueue() {
-        enqueue(_ -> NOTHING);
+        enqueue(_ -> Optional.empty());
     }
 
     /** The same with something behind each step on its stream, before any step that waits for it. */
-    void enqueue(Function<Step, Launch> after) {
+    void enqueue(Function<Step, Optional<Launch>> after) {
         starts = new ArrayList<>();
         ends = new ArrayList<>();
         begins = new EnumMap<>(Lane.class);
@@ -113,10 +112,7 @@ final class Executor {
             }
             starts.add(stream.record());
             stream.enqueue(launches.get(step.index()));
-            Launch behind = after.apply(step);
-            if (behind != NOTHING) {
-                stream.enqueue(behind);
-            }
+            after.apply(step).ifPresent(stream::enqueue);
             ends.add(stream.record());
         }
     }

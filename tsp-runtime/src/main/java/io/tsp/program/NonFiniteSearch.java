@@ -56,13 +56,9 @@ final class NonFiniteSearch {
                 && (slot.memoryClass() == MemoryClass.PARAMETERS || slot.memoryClass() == MemoryClass.OPTIMIZER);
     }
 
-    /** What is to be done when a step has been done. */
-    Launch after(Step step) {
-        return () -> {
-            if (step.op() instanceof ComputeOp) {
-                look(step);
-            }
-        };
+    /** What is to be done when a step has been done, if anything. */
+    Optional<Launch> after(Step step) {
+        return step.op() instanceof ComputeOp ? Optional.of(() -> look(step)) : Optional.empty();
     }
 
     private void look(Step step) {

@@ -44,7 +44,9 @@ public record CheckpointReport(String family, long parameters, CheckpointInfo in
             table.row(
                     file.name(),
                     String.format(Locale.ROOT, "%.1f", file.bytes() / MEBIBYTE),
-                    file.slices().isEmpty() ? "" : Integer.toString(file.slices().size()));
+                    file.slices().isEmpty()
+                            ? ""
+                            : Integer.toString(file.slices().size()));
         }
         lines.add("");
         lines.addAll(table.lines());

@@ -2,10 +2,8 @@ package io.tsp.scheme;
 
 import io.tsp.mesh.Group;
 import io.tsp.mesh.Range;
-import io.tsp.model.Parameter;
 import io.tsp.model.Parameter.Block;
 import io.tsp.op.CommunicationOp.AllGather;
-import io.tsp.op.ComputeOp.PackPanels;
 import io.tsp.op.TrainingOp.AdamW;
 import io.tsp.op.TrainingOp.Clip;
 import io.tsp.op.TrainingOp.SquareSum;
@@ -18,26 +16,26 @@ import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
-/** The end of a step: the norm of all gradients, clipping, AdamW on what the rank holds, and the weights made new. */
+/** The end of a step: the norm of all gradients, clipping, AdamW on what the rank keeps, and the weights made new. */
 final class OptimizerStep {
     private final RankBuilder builder;
     private final ProgramBuilder program;
     private final Group world;
-    private final DType moments;
+    private final TrainingRequest request;
+    private final Group alone;
     private final Tensor hyper;
     private final Tensor clip;
-    private final Map<Block, Tensor> masters = new HashMap<>();
 
-    OptimizerStep(RankBuilder builder, Group world, DType moments) {
+    OptimizerStep(RankBuilder builder, Group world, TrainingRequest request) {
         this.builder = builder;
         this.program = builder.program();
         this.world = world;
-        this.moments = moments;
+        this.request = request;
+        alone = new Group("self", List.of(program.rank()));
         hyper = program.input("optimizer", MemoryClass.HOST, DType.F32, AdamW.HYPER_COUNT);
         clip = program.output(program.allocate("clip", MemoryClass.HOST, DType.F32, 3));
     }
@@ -46,29 +44,36 @@ final class OptimizerStep {
         program.label("gradient norm");
         program.compute(new Clip(squares(gradients), hyper, clip));
         program.label("optimizer");
-        Map<Block, Tensor> plain = new HashMap<>();
-        for (Parameter parameter : builder.weights().parameters()) {
-            if (parameter.source() instanceof Block block) {
-                plain.put(block, parameter.tensor());
-            }
-        }
+        List<RowShard> shards = gradients.stream().map(this::shard).toList();
+        NewWeights weights = new NewWeights(builder, shards);
         List<State> states = new ArrayList<>();
-        for (GradientPart gradient : gradients) {
-            State state = state(gradient);
+        for (int i = 0; i < shards.size(); i++) {
+            RowShard shard = shards.get(i);
+            State state = state(shard, gradients.get(i).owner());
             states.add(state);
-            Tensor weight = plain.get(gradient.block());
-            program.compute(new AdamW(
-                    flat(state.parameter()),
-                    flat(gradient.tensor()),
-                    flat(state.first()),
-                    flat(state.second()),
-                    weight == null ? null : flat(weight),
-                    hyper,
-                    clip,
-                    decays(gradient.block())));
+            update(state, shard.own(gradients.get(i).tensor()), weights.plain(shard));
+            weights.renew(shard, state.parameter());
         }
-        builder.weights().parameters().forEach(this::pack);
+        weights.finish();
         return new Update(hyper, clip, leaving(), states);
+    }
+
+    /** What of a weight is this rank's to update. */
+    private RowShard shard(GradientPart gradient) {
+        Group sharers = request.shardOptimizer() ? gradient.holders() : alone;
+        return new RowShard(gradient.block(), sharers, sharers.indexOf(program.rank()));
+    }
+
+    private void update(State state, Tensor gradient, @Nullable Tensor weight) {
+        program.compute(new AdamW(
+                state.parameter(),
+                gradient,
+                state.first(),
+                state.second(),
+                weight,
+                hyper,
+                clip,
+                decays(state.block())));
     }
 
     /** The sum of squares of each rank's gradients, those it owns, in the order of ranks. */
@@ -103,43 +108,20 @@ final class OptimizerStep {
         program.communicate(Lane.GRADS, AllGather.inPlace(world, program.rank(), each));
     }
 
-    private State state(GradientPart gradient) {
-        String name = gradient.block().name();
-        Tensor like = gradient.tensor();
-        Tensor master = program.input("master of " + name, MemoryClass.OPTIMIZER, DType.F32, like.count());
-        Tensor first = program.input("first moment of " + name, MemoryClass.OPTIMIZER, moments, like.count());
-        Tensor second = program.input("second moment of " + name, MemoryClass.OPTIMIZER, moments, like.count());
-        masters.put(gradient.block(), master);
-        return new State(gradient.block(), master, first, second, gradient.owner());
+    /** @param owner whether the rank would save the weight if all that hold it kept all of its state */
+    private State state(RowShard shard, boolean owner) {
+        Block block = shard.ownBlock();
+        long count = block.rows().count() * block.columns().count();
+        DType moments = request.moments();
+        Tensor master = program.input("master of " + block.name(), MemoryClass.OPTIMIZER, DType.F32, count);
+        Tensor first = program.input("first moment of " + block.name(), MemoryClass.OPTIMIZER, moments, count);
+        Tensor second = program.input("second moment of " + block.name(), MemoryClass.OPTIMIZER, moments, count);
+        return new State(block, master, first, second, owner || request.shardOptimizer());
     }
 
     /** Neither norms nor biases, which are vectors. */
     private static boolean decays(Block block) {
         return !block.columns().equals(new Range(0, 1));
-    }
-
-    /** Weights that kernels read in panels are packed from their new masters. */
-    private void pack(Parameter parameter) {
-        switch (parameter.source()) {
-            case Block _ -> {}
-            case Parameter.Panels panels -> {
-                Block block = new Block(panels.name(), panels.rows(), panels.columns());
-                program.compute(new PackPanels(master(block), null, parameter.tensor(), 0));
-            }
-            case Parameter.GateUpPanels panels -> {
-                Block gate = new Block(panels.gate(), panels.rows(), panels.columns());
-                Block up = new Block(panels.up(), panels.rows(), panels.columns());
-                program.compute(new PackPanels(master(gate), master(up), parameter.tensor(), 0));
-            }
-        }
-    }
-
-    private Tensor master(Block block) {
-        Tensor master = masters.get(block);
-        if (master == null) {
-            throw new IllegalStateException("there is no gradient of " + block);
-        }
-        return master.reshape(block.rows().count(), block.columns().count());
     }
 
     private static Tensor flat(Tensor tensor) {

@@ -31,9 +31,9 @@ public final class RankWeights {
      * @param buffer all parts, one dimension
      * @param parts which weights they belong to, {@link Parameter.Block} each
      * @param summed ranks whose gradients are to be added up, since they saw other tokens or heads
-     * @param owner whether this is the rank that counts and stores it, one of all those that hold the same weights
+     * @param holders all ranks that hold the same weights
      */
-    public record Gradient(Tensor buffer, List<Parameter> parts, Group summed, boolean owner) {}
+    public record Gradient(Tensor buffer, List<Parameter> parts, Group summed, Group holders) {}
 
     /**
      * Who has a gradient.
@@ -83,8 +83,7 @@ public final class RankWeights {
             return known;
         }
         Tensor buffer = program.allocate("gradient of " + name, MemoryClass.GRADIENTS, DType.F32, count);
-        boolean owner = sharing.holders().ranks().getFirst() == program.rank();
-        Gradient gradient = new Gradient(buffer, parts.apply(buffer), sharing.summed(), owner);
+        Gradient gradient = new Gradient(buffer, parts.apply(buffer), sharing.summed(), sharing.holders());
         gradients.put(name, gradient);
         touched.add(gradient);
         return gradient;

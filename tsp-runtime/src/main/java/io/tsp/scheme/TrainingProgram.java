@@ -1,5 +1,6 @@
 package io.tsp.scheme;
 
+import io.tsp.mesh.Group;
 import io.tsp.model.Parameter;
 import io.tsp.tensor.Tensor;
 import java.util.List;
@@ -23,17 +24,19 @@ public record TrainingProgram(
      * The gradient of a block of one Hugging Face tensor.
      *
      * @param tensor f32, dense
-     * @param owner whether this rank is the one that speaks for all ranks that hold the block
+     * @param holders all ranks that hold the block
+     * @param owner whether this rank is the one that speaks for them
      */
-    public record GradientPart(Parameter.Block block, Tensor tensor, boolean owner) {}
+    public record GradientPart(Parameter.Block block, Tensor tensor, Group holders, boolean owner) {}
 
     /**
-     * What the optimizer keeps for a block, dense.
+     * What the optimizer keeps for a block, dense. If it is divided between the ranks that hold a weight, the block is this
+     * rank's rows of it, and may be empty.
      *
      * @param parameter f32, the master weight
      * @param first first moment
      * @param second second moment
-     * @param owner as in {@link GradientPart}
+     * @param owner whether this rank is the one that saves it, of all that keep the same
      */
     public record State(Parameter.Block block, Tensor parameter, Tensor first, Tensor second, boolean owner) {}
 

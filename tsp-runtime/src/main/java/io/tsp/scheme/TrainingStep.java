@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Puts the sub-layers of a scheme together to one rank's step of training: every microbatch forward and backward, the
@@ -55,20 +56,24 @@ public final class TrainingStep {
             results.add(forward.run());
             backward();
         }
-        List<GradientPart> parts = builder.weights().gradients().stream()
-                .flatMap(gradient -> gradient.parts().stream()
-                        .map(part ->
-                                new GradientPart((Parameter.Block) part.source(), part.tensor(), gradient.owner())))
-                .toList();
+        List<GradientPart> parts =
+                builder.weights().gradients().stream().flatMap(this::parts).toList();
         builder.weights().gradients().forEach(gradient -> program.output(gradient.buffer()));
         TrainingProgram.Update update = null;
         if (request.update()) {
             Group world =
                     new Group("world", IntStream.range(0, worldSize).boxed().toList());
-            update = new OptimizerStep(builder, world, request.moments()).write(parts);
+            update = new OptimizerStep(builder, world, request).write(parts);
         }
         return new TrainingProgram(
                 ForwardPass.program(builder, results.getLast()), builder.labelWeight(), parts, update);
+    }
+
+    private Stream<GradientPart> parts(Gradient gradient) {
+        boolean owner = gradient.holders().ranks().getFirst() == program.rank();
+        return gradient.parts().stream()
+                .map(part ->
+                        new GradientPart((Parameter.Block) part.source(), part.tensor(), gradient.holders(), owner));
     }
 
     private Tensor residual(int sublayer) {

@@ -39,7 +39,8 @@ final class CheckpointSaver implements AutoCloseable {
         }
         snapshots.forEach(snapshot -> snapshot.take(runner.session()));
         List<RankState> states = List.copyOf(snapshots);
-        last = CompletableFuture.runAsync(() -> saving.store().save(info, saving.files(), states, saving.deadline()), writer);
+        last = CompletableFuture.runAsync(
+                () -> saving.store().save(info, saving.files(), states, saving.deadline()), writer);
     }
 
     /**

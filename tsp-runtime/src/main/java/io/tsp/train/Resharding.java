@@ -53,9 +53,10 @@ public record Resharding(
         // Who owns what does not depend on the size of a step.
         ForwardRequest smallest = new ForwardRequest(config, dtype, 1, 1, false, false);
         TrainingPlan plan =
-                TrainingPlan.of(scheme, new TrainingRequest(smallest, 1, Recompute.SELECTIVE, moments, true));
+                TrainingPlan.of(scheme, new TrainingRequest(smallest, 1, Recompute.SELECTIVE, moments, true, false));
         List<RankState> ranks = IntStream.range(0, plan.ranks())
-                .<RankState>mapToObj(rank -> new Part(rank, owned(plan.programs().get(rank)), moments))
+                .<RankState>mapToObj(
+                        rank -> new Part(rank, owned(plan.programs().get(rank)), moments))
                 .toList();
         CheckpointInfo info = new CheckpointInfo(step, scheme.name(), plan.ranks(), dtype, moments, state);
         store.save(info, files, ranks, Duration.ZERO);

@@ -14,7 +14,9 @@ import org.jspecify.annotations.Nullable;
  * @param sample of one sequence with logits; null for none
  */
 public record RunPlan(
-        TrainingPlan steps, @Nullable ForwardPlan evaluation, @Nullable ForwardPlan sample) {
+        TrainingPlan steps,
+        @Nullable ForwardPlan evaluation,
+        @Nullable ForwardPlan sample) {
 
     /** What it needs before a device is known; copies for checkpoints count. */
     public MemoryNeed memory() {

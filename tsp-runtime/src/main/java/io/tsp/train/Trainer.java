@@ -156,7 +156,9 @@ public final class Trainer implements AutoCloseable {
 
     private NumericException diverged(long step, TrainingRunner.Result result) {
         List<NonFinite> found = runner.session().findNonFinite();
-        String first = found.isEmpty() ? "not in a rank of this process" : found.getFirst().toString();
+        String first = found.isEmpty()
+                ? "not in a rank of this process"
+                : found.getFirst().toString();
         return new NumericException("step " + step + " gave a loss of " + result.loss() + " and a gradient norm of "
                 + result.gradientNorm() + "; the first number that is not finite: " + first
                 + "; the weights are those of step " + (step - 1)

@@ -50,7 +50,9 @@ public record TrainingPlan(Scheme scheme, TrainingRequest request, List<Training
                 ? 0
                 : program.update().states().stream()
                         .mapToLong(state -> state.parameter().bytes()
-                                + (resuming ? state.first().bytes() + state.second().bytes() : 0))
+                                + (resuming
+                                        ? state.first().bytes() + state.second().bytes()
+                                        : 0))
                         .sum();
         return weights + states;
     }

@@ -37,7 +37,8 @@ public final class TrainingRunner implements AutoCloseable {
      * @param leaving whether some rank wants to stop after this step
      * @param traces one for each rank of this process
      */
-    public record Result(double loss, long labels, double gradientNorm, boolean skipped, boolean leaving, List<Trace> traces) {}
+    public record Result(
+            double loss, long labels, double gradientNorm, boolean skipped, boolean leaving, List<Trace> traces) {}
 
     private TrainingRunner(TrainingPlan plan, Session session) {
         this.plan = plan;
@@ -150,8 +151,7 @@ public final class TrainingRunner implements AutoCloseable {
      * @param step 1 for the optimizer's first step
      * @param leaving whether this process wants to stop after the step
      */
-    public Result step(
-            List<TokenBatch> microbatches, @Nullable AdamWSettings settings, long step, boolean leaving) {
+    public Result step(List<TokenBatch> microbatches, @Nullable AdamWSettings settings, long step, boolean leaving) {
         if (microbatches.size() != plan.request().microbatches()) {
             throw new IllegalArgumentException(
                     "a step has " + plan.request().microbatches() + " microbatches, not " + microbatches.size());

@@ -14,9 +14,18 @@ import io.tsp.scheme.TrainingRequest;
 import io.tsp.tensor.DType;
 import java.util.List;
 
-/** A step of training: forward, backward, AdamW. */
+/**
+ * A step of training: forward, backward, AdamW.
+ *
+ * @param shardOptimizer see {@link TrainingRequest}
+ */
 public record TrainingWorkload(
-        ModelConfig config, DType dtype, TokenBatch batch, WeightSource weights, Recompute recompute)
+        ModelConfig config,
+        DType dtype,
+        TokenBatch batch,
+        WeightSource weights,
+        Recompute recompute,
+        boolean shardOptimizer)
         implements Workload {
     /** Small enough that repeated steps stay where they began. */
     private static final AdamWSettings SETTINGS = new AdamWSettings(1e-6, 0.9, 0.95, 1e-8, 0.1, 1);
@@ -25,7 +34,13 @@ public record TrainingWorkload(
     public Plan plan(Scheme scheme) {
         return new Step(TrainingPlan.of(
                 scheme,
-                new TrainingRequest(ForwardPlan.request(config, dtype, batch, false), 1, recompute, DType.F32, true)));
+                new TrainingRequest(
+                        ForwardPlan.request(config, dtype, batch, false),
+                        1,
+                        recompute,
+                        DType.F32,
+                        true,
+                        shardOptimizer)));
     }
 
     private final class Step implements Plan {
@@ -42,7 +57,8 @@ public record TrainingWorkload(
 
         @Override
         public Loaded load(Cluster cluster) {
-            return new LoadedStep(TrainingRunner.open(cluster, plan, TrainingRunner.Start.of(weights), Session.Mode.OVERLAPPED, bytes -> {}));
+            return new LoadedStep(TrainingRunner.open(
+                    cluster, plan, TrainingRunner.Start.of(weights), Session.Mode.OVERLAPPED, bytes -> {}));
         }
     }
 

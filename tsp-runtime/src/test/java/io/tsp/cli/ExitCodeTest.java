@@ -85,6 +85,7 @@ class ExitCodeTest {
         bad.add(Bad.of(ExitCode.USAGE, "--device is cpu", tiny("--device", "tpu")));
         bad.add(Bad.of(ExitCode.USAGE, "--mode is forward or train", "compare", "--mode", "infer"));
         bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--recompute", "full"));
+        bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--shard-optimizer"));
         bad.add(Bad.of(ExitCode.USAGE, "selective or full", "compare", "--mode", "train", "--recompute", "none"));
         bad.add(Bad.of(ExitCode.USAGE, "--repeat must be", "compare", "--repeat", "0"));
         bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device cuda", tiny("--device", "cuda")));

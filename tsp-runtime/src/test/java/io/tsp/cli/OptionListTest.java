@@ -21,16 +21,18 @@ class OptionListTest {
             checkpoint inspect: --debug --help --json --version -V -h
             checkpoint reshard: --debug --degree --dp --help --out --scheme --version -V -h
             checkpoint verify: --debug --help --version -V -h
-            compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model --preset \
-            --ranks --recompute --repeat --schemes --seed --seq --text --threads --tokens --trace --version -V -h
+            compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model \
+            --preset --ranks --recompute --repeat --schemes --seed --seq --shard-optimizer --text --threads \
+            --tokens --trace --version -V -h
             doctor: --debug --help --json --version -V -h
-            eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits --model \
-            --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
+            eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits \
+            --model --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
             help: --debug --help -h
-            train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree --device \
-            --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model --moments --out \
-            --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens --save-every --schedule \
-            --scheme --seed --seq --steps --threads --trace --version --warmup --weight-decay -V -h
+            train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree \
+            --device --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model \
+            --moments --out --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens \
+            --save-every --schedule --scheme --seed --seq --shard-optimizer --steps --threads --trace --version \
+            --warmup --weight-decay -V -h
             """;
 
     private static String options(String name, CommandLine line) {

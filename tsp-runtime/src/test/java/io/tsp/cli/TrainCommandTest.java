@@ -38,10 +38,20 @@ class TrainCommandTest {
     private Path second;
 
     /** How ranks share the model, and what else decides the numbers. */
-    record Layout(String scheme, int degree, int dp, String dtype, int accumulate) {
+    record Layout(String scheme, int degree, int dp, String dtype, int accumulate, List<String> more) {
+        Layout(String scheme, int degree, int dp, String dtype, int accumulate) {
+            this(scheme, degree, dp, dtype, accumulate, List.of());
+        }
+
+        Layout with(String... options) {
+            return new Layout(scheme, degree, dp, dtype, accumulate, List.of(options));
+        }
+
         List<Object> arguments() {
-            return List.of(
-                    "--scheme", scheme, "--degree", degree, "--dp", dp, "--dtype", dtype, "--accumulate", accumulate);
+            List<Object> words = new ArrayList<>(List.of(
+                    "--scheme", scheme, "--degree", degree, "--dp", dp, "--dtype", dtype, "--accumulate", accumulate));
+            words.addAll(more);
+            return words;
         }
     }
 
@@ -63,7 +73,10 @@ class TrainCommandTest {
                 new Layout("tsp", 2, 2, "f32", 1),
                 new Layout("tp+sp:2x2", 4, 1, "bf16", 1),
                 new Layout("fsdp+sp", 4, 1, "f32", 2),
-                new Layout("sp", 2, 1, "bf16", 1));
+                new Layout("sp", 2, 1, "bf16", 1),
+                new Layout("sp", 2, 1, "bf16", 1).with("--shard-optimizer"),
+                new Layout("tp+sp:2x2", 4, 1, "bf16", 2).with("--shard-optimizer"),
+                new Layout("fsdp+sp", 2, 2, "f32", 1).with("--shard-optimizer"));
     }
 
     private Object[] command(Path out, Layout layout, Object... more) {
@@ -143,7 +156,11 @@ class TrainCommandTest {
         assertTrue(number(lines.getLast(), "evaluationLoss") < 3, lines::toString);
         assertTrue(number(lines.getFirst(), "peakBytes") > 100_000, lines::toString);
         assertTrue(number(lines.getFirst(), "gradNorm") > 0, lines::toString);
-        assertEquals(2, lines.stream().filter(line -> line.contains("\"sample\":\"The quick")).count());
+        assertEquals(
+                2,
+                lines.stream()
+                        .filter(line -> line.contains("\"sample\":\"The quick"))
+                        .count());
         assertTrue(cli.out().contains("done after step 40 of 40"), cli.out());
         assertTrue(cli.out().contains("    The quick"), cli.out());
         try (Stream<Path> kept = Files.list(out)) {
@@ -170,6 +187,23 @@ class TrainCommandTest {
     @Test
     void goesOnBitForBitAfterAnyStep() throws IOException {
         assertResumes(single());
+    }
+
+    /** What ranks divide between them is saved once, and the same as without dividing. */
+    @Test
+    void aDividedOptimizerIsSavedOnceAndGoesOnUndivided() throws IOException {
+        Layout whole = new Layout("sp", 3, 1, "bf16", 1);
+        Layout divided = whole.with("--shard-optimizer");
+        train(folder.resolve("a"), whole, "--save-every", 5);
+        train(folder.resolve("b"), divided, "--save-every", 5);
+        assertEquals(losses(folder.resolve("a")), losses(folder.resolve("b")));
+        assertNotEquals(digest(step(folder.resolve("a"), STEPS)), digest(step(folder.resolve("b"), STEPS)));
+        Path copy = stoppedAfter(folder.resolve("b"), 5);
+        train(copy, whole, "--resume");
+        assertEquals(digest(step(folder.resolve("a"), STEPS)), digest(step(copy, STEPS)));
+        Path again = stoppedAfter(folder.resolve("a"), 5);
+        train(again, divided, "--resume");
+        assertEquals(digest(step(folder.resolve("b"), STEPS)), digest(step(again, STEPS)));
     }
 
     @Tag("long")
@@ -234,7 +268,10 @@ class TrainCommandTest {
     void refusesWhatDoesNotGoOnInOneSentence() throws IOException {
         Path out = folder.resolve("run");
         train(out, single(), "--steps", 2);
-        assertRefused(2, "there is a checkpoint " + step(out, 2) + " of an earlier run; add --resume", command(out, single()));
+        assertRefused(
+                2,
+                "there is a checkpoint " + step(out, 2) + " of an earlier run; add --resume",
+                command(out, single()));
         assertRefused(2, "was trained on other data", command(out, single(), "--resume", "--data-seed", 3));
         assertRefused(2, "was trained on other data", command(out, single(), "--resume", "--seq", 12));
         Cli done = Cli.ok(command(out, single(), "--resume", "--steps", 2));

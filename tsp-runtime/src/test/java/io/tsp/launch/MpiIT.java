@@ -149,7 +149,8 @@ class MpiIT {
 
     private List<String> train(int steps, String... more) throws IOException {
         Path text = folder.resolve("text.txt");
-        Files.writeString(text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
+        Files.writeString(
+                text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
         return concat(
                 Stream.of(
                         "train",

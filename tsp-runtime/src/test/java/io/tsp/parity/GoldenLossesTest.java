@@ -4,8 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
 import io.tsp.plan.Schemes;
-import io.tsp.program.Session;
-import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
 import io.tsp.train.TrainingRunner;
@@ -49,7 +47,9 @@ class GoldenLossesTest {
         libraries.close();
         if (isWriting()) {
             Files.createDirectories(FILE.getParent());
-            Files.write(FILE, WRITTEN.entrySet().stream().map(GoldenLossesTest::line).toList());
+            Files.write(
+                    FILE,
+                    WRITTEN.entrySet().stream().map(GoldenLossesTest::line).toList());
         }
     }
 
@@ -90,8 +90,7 @@ class GoldenLossesTest {
     @MethodSource("runs")
     void takesTheSameWay(Run run) throws IOException {
         double[] losses;
-        try (Steps steps =
-                Steps.open(libraries, run, Recompute.SELECTIVE, DType.F32, Session.Mode.OVERLAPPED)) {
+        try (Steps steps = Steps.open(libraries, run, Steps.Way.PLAIN)) {
             losses = steps.first(STEPS).stream()
                     .mapToDouble(TrainingRunner.Result::loss)
                     .toArray();

@@ -41,10 +41,16 @@ final class Gradients {
         TokenBatch tokens = run.fixture().tokens();
         try (ModelDirectory model = ModelDirectory.open(run.fixture().directory())) {
             TrainingRequest request = new TrainingRequest(
-                    ForwardPlan.request(model.config(), run.dtype(), tokens, false), 1, recompute, DType.F32, false);
+                    ForwardPlan.request(model.config(), run.dtype(), tokens, false),
+                    1,
+                    recompute,
+                    DType.F32,
+                    false,
+                    false);
             TrainingPlan plan = TrainingPlan.of(run.scheme(), request);
             try (Ranks ranks = new Ranks(libraries, plan.ranks());
-                    TrainingRunner runner = TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), mode, unused -> {})) {
+                    TrainingRunner runner =
+                            TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), mode, unused -> {})) {
                 double loss = runner.step(List.of(tokens), null, 1).loss();
                 return new Outcome(loss, collect(runner, run.fixture().gradients()));
             }

@@ -6,10 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.checkpoint.ModelDirectory;
 import io.tsp.model.WeightSource;
+import io.tsp.parity.Steps.Way;
 import io.tsp.plan.Schemes;
 import io.tsp.program.NonFinite;
-import io.tsp.program.Session;
-import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Shape;
@@ -82,14 +81,16 @@ class NonFiniteTest {
     }
 
     private static Steps steps(Scheme scheme, String name, float factor) {
+        return steps(scheme, name, factor, Way.PLAIN);
+    }
+
+    private static Steps steps(Scheme scheme, String name, float factor, Way way) {
         Fixture fixture = Fixture.training("llama2");
         return Steps.open(
                 libraries,
                 new Run(fixture, scheme, DType.F32),
                 new Damaged(ModelDirectory.open(fixture.directory()), name, factor),
-                Recompute.SELECTIVE,
-                DType.F32,
-                Session.Mode.OVERLAPPED);
+                way);
     }
 
     @ParameterizedTest
@@ -122,6 +123,19 @@ class NonFiniteTest {
             NonFinite first = steps.runner().session().findNonFinite().getFirst();
             assertTrue(first.step() >= 0, first.toString());
             assertTrue(first.where().contains("(layer 1 mlp"), first.toString());
+        }
+    }
+
+    /** Also where new weights are gathered: what was not updated must not be taken for it. */
+    @ParameterizedTest
+    @MethodSource("schemes")
+    void aSkippedStepLeavesTheWeights(Scheme scheme) {
+        for (Way way : List.of(Way.PLAIN, Way.PLAIN.sharded())) {
+            try (Steps steps = steps(scheme, NORM, 1e38f, way)) {
+                List<ByteBuffer> before = steps.weights();
+                assertSkipped(steps);
+                assertEquals(before, steps.weights(), way.toString());
+            }
         }
     }
 

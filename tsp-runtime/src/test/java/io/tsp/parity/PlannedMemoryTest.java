@@ -4,12 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.op.Access;
+import io.tsp.parity.Steps.Way;
 import io.tsp.plan.Schemes;
 import io.tsp.program.MemoryPlan;
 import io.tsp.program.Program;
 import io.tsp.program.Session;
 import io.tsp.program.Step;
-import io.tsp.scheme.Recompute;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Slot;
@@ -20,6 +20,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -72,10 +73,14 @@ class PlannedMemoryTest {
         }
     }
 
+    static Stream<Arguments> ways() {
+        return Stream.of(Way.PLAIN, Way.PLAIN.sharded()).flatMap(way -> steps().map(run -> Arguments.of(run, way)));
+    }
+
     @ParameterizedTest
-    @MethodSource("steps")
-    void trainingTouchesWhatIsPlanned(Run run) {
-        try (Steps steps = Steps.open(libraries, run, Recompute.SELECTIVE, DType.F32, Session.Mode.OVERLAPPED)) {
+    @MethodSource("ways")
+    void trainingTouchesWhatIsPlanned(Run run, Way way) {
+        try (Steps steps = Steps.open(libraries, run, way)) {
             steps.next();
             for (int rank : steps.runner().session().localRanks()) {
                 judge(

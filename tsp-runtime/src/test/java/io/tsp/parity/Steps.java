@@ -3,6 +3,7 @@ package io.tsp.parity;
 import io.tsp.checkpoint.ModelDirectory;
 import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.ForwardPlan;
+import io.tsp.model.Parameter;
 import io.tsp.model.WeightSource;
 import io.tsp.parity.Fixture.Training;
 import io.tsp.program.Session;
@@ -12,6 +13,7 @@ import io.tsp.tensor.DType;
 import io.tsp.train.AdamWSettings;
 import io.tsp.train.TrainingPlan;
 import io.tsp.train.TrainingRunner;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,8 +29,29 @@ final class Steps implements AutoCloseable {
     private final TrainingRunner runner;
     private int step;
 
-    private Steps(
-            Libraries libraries, Run run, WeightSource model, Recompute recompute, DType moments, Session.Mode mode) {
+    /** Ways to do the same step. */
+    record Way(Recompute recompute, DType moments, boolean shardOptimizer, Session.Mode mode) {
+        /** Overlapped, with all of the optimizer on every rank that holds a weight. */
+        static final Way PLAIN = new Way(Recompute.SELECTIVE, DType.F32, false, Session.Mode.OVERLAPPED);
+
+        Way with(Recompute another) {
+            return new Way(another, moments, shardOptimizer, mode);
+        }
+
+        Way with(DType another) {
+            return new Way(recompute, another, shardOptimizer, mode);
+        }
+
+        Way sequential() {
+            return new Way(recompute, moments, shardOptimizer, Session.Mode.SEQUENTIAL);
+        }
+
+        Way sharded() {
+            return new Way(recompute, moments, true, mode);
+        }
+    }
+
+    private Steps(Libraries libraries, Run run, WeightSource model, Way way) {
         this.model = model;
         training = run.fixture().training();
         microbatches = (int) training.settings()[5];
@@ -37,23 +60,23 @@ final class Steps implements AutoCloseable {
         TrainingRequest request = new TrainingRequest(
                 ForwardPlan.request(ModelDirectory.readConfig(run.fixture().directory()), run.dtype(), batch(0), false),
                 microbatches,
-                recompute,
-                moments,
-                true);
+                way.recompute(),
+                way.moments(),
+                true,
+                way.shardOptimizer());
         TrainingPlan plan = TrainingPlan.of(run.scheme(), request);
         ranks = new Ranks(libraries, plan.ranks());
-        runner = TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), mode, unused -> {});
+        runner = TrainingRunner.open(ranks, plan, TrainingRunner.Start.of(model), way.mode(), unused -> {});
     }
 
-    static Steps open(Libraries libraries, Run run, Recompute recompute, DType moments, Session.Mode mode) {
+    static Steps open(Libraries libraries, Run run, Way way) {
         ModelDirectory model = ModelDirectory.open(run.fixture().directory());
-        return open(libraries, run, model, recompute, moments, mode);
+        return open(libraries, run, model, way);
     }
 
     /** With other weights than the fixture's; closes them in the end. */
-    static Steps open(
-            Libraries libraries, Run run, WeightSource model, Recompute recompute, DType moments, Session.Mode mode) {
-        return new Steps(libraries, run, model, recompute, moments, mode);
+    static Steps open(Libraries libraries, Run run, WeightSource model, Way way) {
+        return new Steps(libraries, run, model, way);
     }
 
     TrainingRunner runner() {
@@ -79,6 +102,18 @@ final class Steps implements AutoCloseable {
             results.add(next());
         }
         return results;
+    }
+
+    /** What kernels read on all ranks, packed or not. */
+    List<ByteBuffer> weights() {
+        List<ByteBuffer> weights = new ArrayList<>();
+        for (int rank : runner.session().localRanks()) {
+            for (Parameter parameter :
+                    runner.plan().programs().get(rank).model().parameters()) {
+                weights.add(runner.read(rank, parameter.tensor()));
+            }
+        }
+        return weights;
     }
 
     private TokenBatch batch(int index) {

@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import io.tsp.parity.Fixture.Training;
+import io.tsp.parity.Steps.Way;
 import io.tsp.plan.Schemes;
-import io.tsp.program.Session;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
@@ -66,8 +66,7 @@ class TrainingParityTest {
     @MethodSource("runs")
     void goesAsPyTorchGoes(Run run) {
         Training expected = run.fixture().training();
-        List<TrainingRunner.Result> results =
-                results(run, expected.losses().length, Recompute.SELECTIVE, DType.F32, Session.Mode.OVERLAPPED);
+        List<TrainingRunner.Result> results = results(run, expected.losses().length, Way.PLAIN);
         for (int step = 0; step < results.size(); step++) {
             TrainingRunner.Result result = results.get(step);
             String what = run + ", step " + (step + 1);
@@ -85,20 +84,20 @@ class TrainingParityTest {
     @ParameterizedTest
     @MethodSource("bf16Runs")
     void isTheSameBitForBit(Run run) {
-        List<Double> once = losses(run, Recompute.SELECTIVE, Session.Mode.OVERLAPPED);
-        assertEquals(once, losses(run, Recompute.SELECTIVE, Session.Mode.SEQUENTIAL), run + ", sequential");
-        assertEquals(once, losses(run, Recompute.FULL, Session.Mode.OVERLAPPED), run + ", recomputed");
+        Way way = Way.PLAIN.with(DType.BF16);
+        List<Double> once = losses(run, way);
+        assertEquals(once, losses(run, way.sequential()), run + ", sequential");
+        assertEquals(once, losses(run, way.with(Recompute.FULL)), run + ", recomputed");
     }
 
-    private static List<Double> losses(Run run, Recompute recompute, Session.Mode mode) {
-        return results(run, SOME_STEPS, recompute, DType.BF16, mode).stream()
+    private static List<Double> losses(Run run, Way way) {
+        return results(run, SOME_STEPS, way).stream()
                 .flatMap(result -> Stream.of(result.loss(), result.gradientNorm()))
                 .toList();
     }
 
-    private static List<TrainingRunner.Result> results(
-            Run run, int count, Recompute recompute, DType moments, Session.Mode mode) {
-        try (Steps steps = Steps.open(libraries, run, recompute, moments, mode)) {
+    private static List<TrainingRunner.Result> results(Run run, int count, Way way) {
+        try (Steps steps = Steps.open(libraries, run, way)) {
             return steps.first(count);
         }
     }

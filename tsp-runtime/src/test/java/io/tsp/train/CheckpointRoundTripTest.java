@@ -108,10 +108,10 @@ class CheckpointRoundTripTest {
                         1,
                         Recompute.SELECTIVE,
                         DType.F32,
-                        true));
+                        true,
+                        false));
         try (Ranks ranks = new Ranks(libraries, plan.ranks());
-                TrainingRunner runner =
-                        TrainingRunner.open(ranks, plan, start, Session.Mode.OVERLAPPED, unused -> {});
+                TrainingRunner runner = TrainingRunner.open(ranks, plan, start, Session.Mode.OVERLAPPED, unused -> {});
                 CheckpointStore store = CheckpointStore.open(folder.resolve(name), 1);
                 CheckpointSaver saver = new CheckpointSaver(
                         new Trainer.Saving(
@@ -120,8 +120,7 @@ class CheckpointRoundTripTest {
             for (int step = 1; step <= steps; step++) {
                 runner.step(List.of(batch()), SETTINGS, step);
             }
-            saver.save(new CheckpointInfo(
-                    2, scheme.name(), plan.ranks(), DType.BF16, DType.F32, new TreeMap<>()));
+            saver.save(new CheckpointInfo(2, scheme.name(), plan.ranks(), DType.BF16, DType.F32, new TreeMap<>()));
             saver.await();
             return store.newest().orElseThrow();
         }
@@ -180,10 +179,11 @@ class CheckpointRoundTripTest {
     @MethodSource("schemes")
     void isTheSameFromEverySchemeToEveryOther(Scheme from) {
         Path first = again(trained, from, "from-" + name(from));
-        schemes().forEach(to -> assertSame(
-                trained,
-                again(first, to, "from-" + name(from) + "-to-" + name(to)),
-                from.name() + " to " + to.name()));
+        schemes()
+                .forEach(to -> assertSame(
+                        trained,
+                        again(first, to, "from-" + name(from) + "-to-" + name(to)),
+                        from.name() + " to " + to.name()));
     }
 
     /** Files made without running anything are those that the ranks themselves write. */

@@ -97,6 +97,11 @@ class DamagedCheckpointTest {
             Files.delete(path.resolve(Damage.RANK_0));
             Files.createSymbolicLink(path.resolve(Damage.RANK_0), good.resolve(Damage.RANK_0));
         }));
+        damages.add(new Damage("a link inside the directory", "tokenizer.json", path -> {
+            Files.delete(path.resolve("tokenizer.json"));
+            Files.createSymbolicLink(path.resolve("tokenizer.json"), Path.of("config.json"));
+            Damage.fit(path, "tokenizer.json");
+        }));
         for (String extra : List.of("rank-00002.safetensors", "rank-00000.json", ".hidden", "notes.txt")) {
             damages.add(new Damage("extra " + extra, extra, path -> Files.writeString(path.resolve(extra), "x")));
         }
