@@ -6,7 +6,6 @@ import io.tsp.op.ComputeOp.Attention;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.List;
-import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -30,7 +29,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(2)
 public class AttentionBenchmark {
     private static final int HEADS = 8;
-    private static final int SAMPLES = 32;
 
     @Param({"BF16", "F32"})
     private DType dtype = DType.BF16;
@@ -61,25 +59,8 @@ public class AttentionBenchmark {
         op = new Attention(q, k, v, null, out, lse, chunks, chunks, 1, 0, scale);
         launch = bench.bind(op);
         launch.run();
-        requireRight();
+        AttentionReference.requireRight(op, bench);
         rate.perCall(4.0 * headDim * HEADS * seq * (seq + 1) / 2, () -> bench.peakGflops(dtype));
-    }
-
-    private void requireRight() {
-        AttentionReference reference = new AttentionReference(op, bench);
-        float[] out = bench.read(op.out());
-        Check check = new Check("attention");
-        Random random = new Random(seq);
-        for (int sample = 0; sample < SAMPLES; sample++) {
-            int row = sample == 0 ? seq - 1 : random.nextInt(seq);
-            int head = random.nextInt(HEADS);
-            double[] exact = reference.output(row, head, Precision.EXACT);
-            double[] plain = reference.output(row, head, Precision.of(dtype));
-            for (int x = 0; x < headDim; x++) {
-                check.compare(out[(row * HEADS + head) * headDim + x], exact[x], plain[x]);
-            }
-        }
-        check.require();
     }
 
     @Benchmark

@@ -61,9 +61,7 @@ public class RmsNormBenchmark {
         launch = bench.bind(op);
         launch.run();
         requireRight();
-        long bytes = op.accesses().stream()
-                .mapToLong(access -> access.tensor().bytes())
-                .sum();
+        long bytes = Workbench.bytesMoved(op);
         rate.perCall((double) bytes, bench.copyLimit(bytes));
     }
 

@@ -9,14 +9,23 @@ import java.util.stream.Collectors;
 /** Benchmarks that are run and reported together, under the name that users type. */
 enum Theme {
     ATTENTION(Unit.FLOPS, ImmutableMap.of("headDim", "64", "seq", "256"), ImmutableList.of(AttentionBenchmark.class)),
+    ATTENTION_BACKWARD(
+            Unit.FLOPS,
+            ImmutableMap.of("headDim", "64", "seq", "256"),
+            ImmutableList.of(AttentionBackwardBenchmark.class)),
     MLP(
             Unit.FLOPS,
             ImmutableMap.of("size", "128x256x704"),
             ImmutableList.of(GatedMlpBenchmark.class, GemmBenchmark.class)),
+    MLP_BACKWARD(Unit.FLOPS, ImmutableMap.of("size", "128x256x704"), ImmutableList.of(GatedMlpBackwardBenchmark.class)),
     MEMORY(
             Unit.BANDWIDTH,
             ImmutableMap.of("rows", "256", "size", "512x1408"),
             ImmutableList.of(PackBenchmark.class, RmsNormBenchmark.class, CopyBenchmark.class)),
+    MEMORY_BACKWARD(
+            Unit.BANDWIDTH,
+            ImmutableMap.of("rows", "256", "count", "65536"),
+            ImmutableList.of(RmsNormBackwardBenchmark.class, AdamWBenchmark.class)),
     EXCHANGE(Unit.EXCHANGE, ImmutableMap.of("bytes", "65536"), ImmutableList.of(ExchangeBenchmark.class)),
     DOWNCALL(Unit.TIME, ImmutableMap.of(), ImmutableList.of(DowncallBenchmark.class)),
     PROGRAM(Unit.TIME, ImmutableMap.of("preset", "tiny"), ImmutableList.of(ProgramBenchmark.class));
@@ -67,6 +76,6 @@ enum Theme {
 
     @Override
     public String toString() {
-        return name().toLowerCase(Locale.ROOT);
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

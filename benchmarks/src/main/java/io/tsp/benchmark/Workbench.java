@@ -13,6 +13,7 @@ import io.tsp.ffm.KernelTable;
 import io.tsp.ffm.NativeLibraries;
 import io.tsp.ffm.NativeLibrary;
 import io.tsp.ffm.Openmp;
+import io.tsp.op.Access;
 import io.tsp.op.ComputeOp;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
@@ -135,6 +136,16 @@ final class Workbench implements AutoCloseable {
     /** GFLOP/s that these threads reach with nothing but registers. */
     double peakGflops(DType dtype) {
         return yardstick.peakGflops(table.isa(), dtype == DType.BF16, threads);
+    }
+
+    /** Bytes that an op must read plus those that it must write; what it adds to is both. */
+    static long bytesMoved(ComputeOp op) {
+        long bytes = 0;
+        for (Access access : op.accesses()) {
+            int passes = (access.mode().reads() ? 1 : 0) + (access.mode().writes() ? 1 : 0);
+            bytes += passes * access.tensor().bytes();
+        }
+        return bytes;
     }
 
     /** Measures, when asked, the GB/s at which these threads copy: as many bytes, read and written, as a call moves. */
