@@ -4,10 +4,10 @@ import io.tsp.checkpoint.sharded.CheckpointInfo;
 import io.tsp.checkpoint.sharded.RankState;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -21,7 +21,7 @@ final class CheckpointSaver implements AutoCloseable {
     private final List<Snapshot> snapshots = new ArrayList<>();
     private final ExecutorService writer = Executors.newSingleThreadExecutor(
             Thread.ofPlatform().name("checkpoint").daemon().factory());
-    private CompletableFuture<@Nullable Void> last = CompletableFuture.completedFuture(null);
+    private @Nullable Future<?> last;
 
     /** Writes what a runner has trained. */
     CheckpointSaver(Trainer.Saving saving, TrainingRunner runner) {
@@ -39,8 +39,7 @@ final class CheckpointSaver implements AutoCloseable {
         }
         snapshots.forEach(snapshot -> snapshot.take(runner.session()));
         List<RankState> states = List.copyOf(snapshots);
-        last = CompletableFuture.runAsync(
-                () -> saving.store().save(info, saving.files(), states, saving.deadline()), writer);
+        last = writer.submit(() -> saving.store().save(info, saving.files(), states, saving.deadline()));
     }
 
     /**
@@ -49,14 +48,18 @@ final class CheckpointSaver implements AutoCloseable {
      * @throws io.tsp.checkpoint.StorageException if it could not be written
      */
     void await() {
+        Future<?> pending = last;
+        last = null;
+        if (pending == null) {
+            return;
+        }
         try {
-            last.join();
-        } catch (CompletionException e) {
-            last = CompletableFuture.completedFuture(null);
-            if (e.getCause() instanceof RuntimeException cause) {
-                throw cause;
-            }
-            throw e;
+            pending.get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException cause ? cause : new IllegalStateException(e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted while a checkpoint was being written", e);
         }
     }
 

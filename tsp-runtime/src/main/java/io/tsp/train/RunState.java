@@ -28,23 +28,13 @@ public record RunState(long step, long position, String dataDigest, long dataSee
      * @throws ModelException (FILE) if something is missing or not a number
      */
     public static RunState of(CheckpointInfo info, String checkpoint) {
-        Map<String, String> state = info.state();
-        for (String key : new String[] {POSITION, DIGEST, SEED, SEQ}) {
-            if (!state.containsKey(key)) {
-                throw new ModelException(
-                        ModelException.Part.FILE,
-                        checkpoint + " does not say " + key
-                                + ", so training cannot be resumed from it; begin anew from its weights with --model "
-                                + checkpoint);
-            }
-        }
         try {
             return new RunState(
                     info.step(),
-                    Long.parseLong(state.get(POSITION)),
-                    state.get(DIGEST),
-                    Long.parseLong(state.get(SEED)),
-                    Integer.parseInt(state.get(SEQ)));
+                    Long.parseLong(value(info, POSITION, checkpoint)),
+                    value(info, DIGEST, checkpoint),
+                    Long.parseLong(value(info, SEED, checkpoint)),
+                    Integer.parseInt(value(info, SEQ, checkpoint)));
         } catch (NumberFormatException e) {
             throw new ModelException(
                     ModelException.Part.FILE,
@@ -52,6 +42,18 @@ public record RunState(long step, long position, String dataDigest, long dataSee
                             + e.getMessage() + "); take another checkpoint",
                     e);
         }
+    }
+
+    private static String value(CheckpointInfo info, String key, String checkpoint) {
+        String value = info.state().get(key);
+        if (value == null) {
+            throw new ModelException(
+                    ModelException.Part.FILE,
+                    checkpoint + " does not say " + key
+                            + ", so training cannot be resumed from it; begin anew from its weights with --model "
+                            + checkpoint);
+        }
+        return value;
     }
 
     /** For {@link CheckpointInfo#state}. */
