@@ -163,7 +163,7 @@ public final class RankBuilder {
         return training != null && training.recompute().keepsAttention();
     }
 
-    /** Whether the backward pass computes nothing of a layer again. */
+    /** Whether projections and norms of a layer are kept for the backward pass. */
     public boolean keepsAll() {
         return training != null && training.recompute().keepsAll();
     }

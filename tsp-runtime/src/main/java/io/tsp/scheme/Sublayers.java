@@ -3,10 +3,11 @@ package io.tsp.scheme;
 import io.tsp.tensor.Tensor;
 
 /**
- * The parts in which schemes differ. T is the number of rows of {@link #y}. Sub-layers are counted: attention of layer i is
- * 2 i, its MLP 2 i + 1, and the loss, after the final norm, 2 layers.
+ * The parts in which schemes differ. T is the number of rows of {@link #y}. Sub-layers are counted: attention of layer i
+ * is 2 i, its MLP 2 i + 1, and the loss, after the final norm, 2 layers.
  *
- * <p>A sub-layer reads what is in normed and leaves its result in y; the residual stream and the norms are not its business.
+ * <p>A sub-layer reads what is in normed and leaves its result in y; the residual stream and the norms are not its
+ * business.
  */
 public interface Sublayers {
     /** Where the input of a sub-layer goes, [T, h]. */

@@ -20,8 +20,8 @@ import java.util.stream.Stream;
  * Puts the sub-layers of a scheme together to one rank's step of training: every microbatch forward and backward, the
  * sums of gradients between replicas, each as soon as it is complete, and the optimizer. The same for all schemes.
  *
- * <p>The residual stream before each sub-layer is kept; from it the backward pass makes what a sub-layer had read again, unless
- * that is kept, too.
+ * <p>The residual stream before each sub-layer is kept; from it the backward pass makes what a sub-layer had read again,
+ * unless that is kept, too.
  */
 public final class TrainingStep {
     private final RankBuilder builder;

@@ -11,6 +11,7 @@ import io.tsp.program.Program;
 import io.tsp.program.Session;
 import io.tsp.program.Step;
 import io.tsp.scheme.Recompute;
+import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
 import io.tsp.tensor.MemoryClass;
 import io.tsp.tensor.Slot;
@@ -57,10 +58,10 @@ class PlannedMemoryTest {
     }
 
     static Stream<Run> steps() {
-        return IntStream.of(1, 2, 3, 4, 8)
-                .boxed()
-                .flatMap(degree -> Schemes.all(degree, 1).stream())
-                .map(scheme -> new Run(Fixture.training("llama2"), scheme, DType.BF16));
+        Stream<Scheme> replicas = Stream.of("single", "tsp", "tp", "fsdp+sp")
+                .map(name -> Schemes.of(name, name.equals("single") ? 1 : 2, 2));
+        Stream<Scheme> schemes = IntStream.of(1, 2, 3, 4, 8).boxed().flatMap(degree -> Schemes.all(degree, 1).stream());
+        return Stream.concat(schemes, replicas).map(scheme -> new Run(Fixture.training("llama2"), scheme, DType.BF16));
     }
 
     @ParameterizedTest

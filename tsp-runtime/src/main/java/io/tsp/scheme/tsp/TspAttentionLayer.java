@@ -22,11 +22,13 @@ final class TspAttentionLayer {
     private static final int BEFORE_NORM_SLOTS = 3;
 
     final int layer;
+    /** The sub-layer's input, [T, h]. */
+    final Tensor x;
+
     private final TspAttentionSlots slots;
     private final RankBuilder builder;
     private final ProgramBuilder program;
     private final Block block;
-    final Tensor x;
     private final Block.Tokens tokens;
     private final Tensor own;
     private final Block.@Nullable HeadNorms headNorms;
