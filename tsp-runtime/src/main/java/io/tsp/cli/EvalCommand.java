@@ -50,16 +50,8 @@ final class EvalCommand implements Callable<Integer> {
     @Mixin
     private final TokenOptions tokens = new TokenOptions();
 
-    @Option(
-            names = "--scheme",
-            paramLabel = "NAME",
-            description =
-                    "How ranks share the model: single, tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp or ulysses."
-                            + " Default: single.")
-    private String schemeName = DegreeOptions.SINGLE;
-
     @Mixin
-    private final RankOptions ranks = new RankOptions();
+    private final SchemeOptions schemes = new SchemeOptions();
 
     @Option(
             names = "--logits",
@@ -86,9 +78,7 @@ final class EvalCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        ranks.requireSupported();
-        Scheme scheme = ranks.scheme(schemeName, terminal.environment());
-        ranks.requireRanks(scheme.mesh().worldSize());
+        Scheme scheme = schemes.scheme(terminal.environment());
         boolean speaks = Clusters.speaks(terminal.environment());
         if (gradients != null && Clusters.launchedRanks(terminal.environment()).isPresent()) {
             throw new UsageException("--gradients needs all ranks in one process; start it without a launcher");
@@ -109,7 +99,7 @@ final class EvalCommand implements Callable<Integer> {
                         gradients == null ? null : GradientsOutput.create(gradients, plan, model, input)) {
                     outcome = run(clusters, plan, model, input, file);
                     if (output != null) {
-                        output.write(terminal, clusters, ranks, model, input);
+                        output.write(terminal, clusters, schemes.ranks(), model, input);
                     }
                 }
                 if (speaks) {
@@ -132,7 +122,8 @@ final class EvalCommand implements Callable<Integer> {
     private record Outcome(double loss, long labels, double seconds, List<Trace> last) {}
 
     private Outcome run(Clusters clusters, ForwardPlan plan, OpenModel model, Input input, @Nullable LogitsFile file) {
-        try (Cluster cluster = clusters.cluster(plan.ranks(), ranks.threads(), ranks.deadline())) {
+        try (Cluster cluster = clusters.cluster(
+                plan.ranks(), schemes.ranks().threads(), schemes.ranks().deadline())) {
             plan.memory().requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
             try (ForwardRunner runner = load(cluster, plan, model)) {
                 return run(runner, input, file);

@@ -63,16 +63,8 @@ final class TrainCommand implements Callable<Integer> {
     @Mixin
     private final OptimizerOptions optimizer = new OptimizerOptions();
 
-    @Option(
-            names = "--scheme",
-            paramLabel = "NAME",
-            description =
-                    "How ranks share the model: single, tsp, tp, tp+sp-regions, sp, tp+sp:TxS, fsdp+sp or ulysses."
-                            + " Default: single.")
-    private String schemeName = DegreeOptions.SINGLE;
-
     @Mixin
-    private final RankOptions ranks = new RankOptions();
+    private final SchemeOptions schemes = new SchemeOptions();
 
     @Mixin
     private final RecomputeOption recompute = new RecomputeOption();
@@ -110,9 +102,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        ranks.requireSupported();
-        Scheme scheme = ranks.scheme(schemeName, terminal.environment());
-        ranks.requireRanks(scheme.mesh().worldSize());
+        Scheme scheme = schemes.scheme(terminal.environment());
         optimizer.adamW();
         optimizer.learningRate();
         if (samples.isWanted() && Clusters.launchedRanks(terminal.environment()).isPresent()) {
@@ -153,7 +143,7 @@ final class TrainCommand implements Callable<Integer> {
         try (TrainingLog log = speaks() && logFile != null ? TrainingLog.open(logFile) : null;
                 ReportFile trace = speaks() && traceFile != null ? ReportFile.create(traceFile) : null) {
             announce(scheme, model, data, state, clusters);
-            TrainingRun run = new TrainingRun(terminal, plan, model, tokenizer, data, settings, state, ranks);
+            TrainingRun run = new TrainingRun(terminal, plan, model, tokenizer, data, settings, state, schemes.ranks());
             return run.execute(store, clusters, log, trace);
         } catch (RuntimeException e) {
             clusters.abandon();
@@ -238,8 +228,8 @@ final class TrainCommand implements Callable<Integer> {
                 scheme.mesh().worldSize() == 1 ? "rank" : "ranks",
                 RankOptions.DEVICE,
                 clusters.isa(),
-                ranks.threads(),
-                ranks.threads() == 1 ? "thread" : "threads"));
+                schemes.ranks().threads(),
+                schemes.ranks().threads() == 1 ? "thread" : "threads"));
         say(String.format(
                 Locale.ROOT,
                 "%,d sequences of %d tokens to train on, %,d held out; a step reads %,d",

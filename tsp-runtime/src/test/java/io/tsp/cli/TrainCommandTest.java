@@ -5,6 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.tsp.checkpoint.ModelDirectory;
+import io.tsp.checkpoint.ModelWriter;
+import io.tsp.parity.DamagedWeights;
+import io.tsp.tensor.DType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -81,8 +85,10 @@ class TrainCommandTest {
     }
 
     private Object[] command(Path out, Layout layout, Object... more) {
-        List<Object> words = new ArrayList<>(
-                List.of("train", "--model", Cli.FIXTURES.resolve("text"), "--data", first, second, "--batch", 4));
+        List<Object> words = new ArrayList<>(List.of("train", "--data", first, second, "--batch", 4));
+        if (!List.of(more).contains("--model")) {
+            words.addAll(List.of("--model", Cli.FIXTURES.resolve("text")));
+        }
         words.addAll(List.of("--lr", 0.01, "--out", out, "--log", out + ".jsonl"));
         words.addAll(layout.arguments());
         if (!List.of(more).contains("--steps")) {
@@ -283,6 +289,27 @@ class TrainCommandTest {
         assertRefused(2, "--schedule is cosine", command(folder.resolve("d"), single(), "--schedule", "step"));
         assertRefused(2, "sequences of 5000 tokens", command(folder.resolve("e"), single(), "--seq", 5000));
         assertFalse(Files.exists(step(folder.resolve("e"), 0)), "something was saved");
+    }
+
+    @Test
+    void endsWithoutSavingWhenANumberIsNotFinite() throws IOException {
+        Path model = folder.resolve("damaged");
+        String norm = "model.layers.1.input_layernorm.weight";
+        try (ModelDirectory sound = ModelDirectory.open(Cli.FIXTURES.resolve("text"))) {
+            byte[] tokenizer = Files.readAllBytes(Cli.FIXTURES.resolve("text/tokenizer.json"));
+            ModelWriter.write(
+                    model,
+                    sound.config(),
+                    new DamagedWeights(sound, norm, Float.NaN),
+                    DType.F32,
+                    Map.of("tokenizer.json", tokenizer));
+        }
+        Path out = folder.resolve("run");
+        Layout layout = new Layout("tsp", 2, 1, "f32", 1);
+        assertRefused(76, norm + " on rank 0 has NaN before the step", command(out, layout, "--model", model));
+        try (Stream<Path> left = Files.list(out)) {
+            assertFalse(left.anyMatch(path -> path.getFileName().toString().contains("step")), "something was saved");
+        }
     }
 
     private static void assertRefused(int code, String words, Object... command) {

@@ -9,8 +9,7 @@ import io.tsp.tensor.DType;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -18,17 +17,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 class BitIdentityTest {
     private static final int RUNS = 3;
     private static final int SESSIONS = 2;
-    private static Libraries libraries;
 
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
-    }
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     static Stream<Run> runs() {
         return IntStream.of(1, 3, 4)

@@ -18,7 +18,7 @@ import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -33,18 +33,13 @@ class GoldenLossesTest {
     /** Other instruction sets sum in other orders: avx2 is up to 1e-6 and 4e-3 away from avx512bf16. */
     private static final Map<DType, Double> TOLERANCES = Map.of(DType.F32, 1e-5, DType.BF16, 1e-2);
 
-    private static Libraries libraries;
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     private static final Map<String, double[]> WRITTEN = new TreeMap<>();
 
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
     @AfterAll
-    static void close() throws IOException {
-        libraries.close();
+    static void write() throws IOException {
         if (isWriting()) {
             Files.createDirectories(FILE.getParent());
             Files.write(

@@ -15,9 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -29,17 +28,8 @@ class GradientParityTest {
     /** Of PyTorch's own bf16 error. */
     private static final double BF16_FACTOR = 2;
 
-    private static Libraries libraries;
-
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
-    }
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     private static Stream<Fixture> fixtures() {
         return Fixture.all().filter(Fixture::hasGradients);

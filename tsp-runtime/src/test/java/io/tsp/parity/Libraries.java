@@ -8,9 +8,12 @@ import io.tsp.ffm.NativeLibraries;
 import io.tsp.ffm.NativeLibrary;
 import io.tsp.ffm.Openmp;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Kernels of one instruction set and oneDNN. */
-public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum) implements AutoCloseable {
+/** Kernels of one instruction set and oneDNN; as a static extension of a test class, closed behind its last test. */
+public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum)
+        implements AutoCloseable, AfterAllCallback {
 
     /**
      * @param isa null for the best
@@ -26,5 +29,10 @@ public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum) i
     @Override
     public void close() {
         dnnl.close();
+    }
+
+    @Override
+    public void afterAll(ExtensionContext context) {
+        close();
     }
 }

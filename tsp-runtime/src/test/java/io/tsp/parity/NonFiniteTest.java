@@ -5,19 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.checkpoint.ModelDirectory;
-import io.tsp.model.WeightSource;
 import io.tsp.parity.Steps.Way;
 import io.tsp.plan.Schemes;
 import io.tsp.program.NonFinite;
 import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
-import io.tsp.tensor.Shape;
 import io.tsp.train.TrainingRunner;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -26,17 +23,8 @@ class NonFiniteTest {
     private static final String UP = "model.layers.1.mlp.up_proj.weight";
     private static final String NORM = "model.layers.1.post_attention_layernorm.weight";
 
-    private static Libraries libraries;
-
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
-    }
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     static Stream<Scheme> schemes() {
         return Stream.of(
@@ -51,35 +39,6 @@ class NonFiniteTest {
                 Schemes.of("tsp", 2, 2));
     }
 
-    /** A model in which every element of one weight is multiplied. */
-    private record Damaged(WeightSource source, String name, float factor) implements WeightSource {
-        @Override
-        public Shape shape(String weight) {
-            return source.shape(weight);
-        }
-
-        @Override
-        public void read(
-                String weight,
-                long firstRow,
-                long rowCount,
-                long firstColumn,
-                long columnCount,
-                DType dtype,
-                ByteBuffer target) {
-            int begin = target.position();
-            source.read(weight, firstRow, rowCount, firstColumn, columnCount, dtype, target);
-            for (int i = begin; weight.equals(name) && i < target.position(); i += dtype.bytes()) {
-                target.putFloat(i, target.getFloat(i) * factor);
-            }
-        }
-
-        @Override
-        public void close() {
-            source.close();
-        }
-    }
-
     private static Steps steps(Scheme scheme, String name, float factor) {
         return steps(scheme, name, factor, Way.PLAIN);
     }
@@ -89,7 +48,7 @@ class NonFiniteTest {
         return Steps.open(
                 libraries,
                 new Run(fixture, scheme, DType.F32),
-                new Damaged(ModelDirectory.open(fixture.directory()), name, factor),
+                new DamagedWeights(ModelDirectory.open(fixture.directory()), name, factor),
                 way);
     }
 

@@ -19,8 +19,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -36,17 +35,8 @@ class PlannedMemoryTest {
     /** Of slots; what is behind the last one is reserved and never touched. */
     private static final long ALIGNMENT = 256;
 
-    private static Libraries libraries;
-
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
-    }
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     static Stream<Run> runs() {
         return IntStream.of(1, 2, 3, 4, 8)

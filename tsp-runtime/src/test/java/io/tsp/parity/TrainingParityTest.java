@@ -12,8 +12,7 @@ import io.tsp.tensor.DType;
 import io.tsp.train.TrainingRunner;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -24,17 +23,8 @@ class TrainingParityTest {
     /** How many steps a run in bf16 is compared with itself. */
     private static final int SOME_STEPS = 3;
 
-    private static Libraries libraries;
-
-    @BeforeAll
-    static void load() {
-        libraries = Libraries.load(null);
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
-    }
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
 
     private static Stream<Scheme> schemes() {
         return Stream.of(

@@ -38,9 +38,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -50,7 +50,9 @@ class CheckpointRoundTripTest {
     private static final AdamWSettings SETTINGS = new AdamWSettings(1e-2, 0.9, 0.95, 1e-8, 0.1, 1);
     private static final Duration DEADLINE = Duration.ofSeconds(30);
 
-    private static Libraries libraries;
+    @RegisterExtension
+    private static final Libraries libraries = Libraries.load(null);
+
     private static Fixture fixture;
     private static ModelConfig config;
 
@@ -61,17 +63,11 @@ class CheckpointRoundTripTest {
 
     @BeforeAll
     static void train() {
-        libraries = Libraries.load(null);
         fixture = Fixture.training("file-bf16");
         config = ModelDirectory.readConfig(fixture.directory());
         try (ModelDirectory model = ModelDirectory.open(fixture.directory())) {
             trained = save(Schemes.of("single", 1, 1), TrainingRunner.Start.of(model), 2, "trained");
         }
-    }
-
-    @AfterAll
-    static void close() {
-        libraries.close();
     }
 
     static Stream<Scheme> schemes() {
