@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * checkpoints; without a terminal also one every few seconds.
  */
 final class TrainingConsole implements TrainingListener, AutoCloseable {
+    private static final String ERASE_LINE = "\r\033[K";
     private static final long QUIET_NANOS = Duration.ofSeconds(10).toNanos();
 
     private final Terminal terminal;
@@ -57,11 +58,20 @@ final class TrainingConsole implements TrainingListener, AutoCloseable {
         boolean quiet = !terminal.showsProgress() && SystemClock.nanos() - spoke >= QUIET_NANOS;
         if (quiet || report.evaluation() != null || sample != null) {
             spoke = SystemClock.nanos();
-            terminal.out().println(line(report));
+            say(line(report));
         }
         if (sample != null) {
-            terminal.out().println("    " + sample.replace("\n", "\n    "));
+            say("    " + sample.replace("\n", "\n    "));
         }
+    }
+
+    /** A line above the progress bar, which is drawn again below it. */
+    void say(String line) {
+        if (terminal.showsProgress()) {
+            terminal.err().print(ERASE_LINE);
+            terminal.err().flush();
+        }
+        terminal.out().println(line);
     }
 
     /** The prompt and how it goes on; null if none was asked for at this step. */
@@ -97,11 +107,6 @@ final class TrainingConsole implements TrainingListener, AutoCloseable {
         long seconds =
                 Duration.ofNanos((long) (each * (settings.steps() - step))).toSeconds();
         return String.format(Locale.ROOT, "%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    }
-
-    @Override
-    public void saving(long step) {
-        progress.show("saving step " + step);
     }
 
     /** The last step of this run, if there was one. */

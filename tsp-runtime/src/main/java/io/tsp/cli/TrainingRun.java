@@ -68,15 +68,14 @@ record TrainingRun(
         boolean left = end == Trainer.End.LEFT;
         StepReport last = console.last();
         if (Clusters.speaks(terminal.environment()) && last != null) {
-            terminal.out()
-                    .println(String.format(
-                            Locale.ROOT,
-                            "%s after step %d of %d with a loss of %.4f; saved as %s",
-                            left ? "stopped" : "done",
-                            trainer.step(),
-                            settings.steps(),
-                            last.loss(),
-                            store.newest().map(Path::toString).orElse("nothing")));
+            console.say(String.format(
+                    Locale.ROOT,
+                    "%s after step %d of %d with a loss of %.4f; saved as %s",
+                    left ? "stopped" : "done",
+                    trainer.step(),
+                    settings.steps(),
+                    last.loss(),
+                    store.newest().map(Path::toString).orElse("nothing")));
         }
         return (left ? ExitCode.STOPPED : ExitCode.OK).code();
     }

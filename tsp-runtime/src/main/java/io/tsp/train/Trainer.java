@@ -222,7 +222,6 @@ public final class Trainer implements AutoCloseable {
                 plan.request().moments(),
                 state.toMap()));
         saved = state.step();
-        listener.saving(saved);
     }
 
     @Override
