@@ -4,8 +4,6 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import io.tsp.model.ModelConfig;
 import io.tsp.model.RopeConfig;
 import io.tsp.model.RopeConfig.Dynamic;
@@ -14,9 +12,7 @@ import io.tsp.model.RopeConfig.Llama3;
 import io.tsp.model.RopeConfig.None;
 import io.tsp.model.RopeConfig.Yarn;
 import io.tsp.tensor.DType;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Set;
 
@@ -40,7 +36,7 @@ public final class ConfigWriter {
      * @param weights F32 or BF16: the dtype of the weights beside it
      */
     public static byte[] write(ModelConfig config, DType weights) {
-        byte[] bytes = document(json -> {
+        byte[] bytes = JsonDocument.of(json -> {
             writeFamily(json, config);
             json.writeStringField(DTYPE, name(weights));
             json.writeStringField("hidden_act", "silu");
@@ -65,7 +61,7 @@ public final class ConfigWriter {
 
     /** A config.json as it is but for the dtype of the weights beside it. */
     static byte[] withDtype(byte[] original, DType weights) {
-        return document(json -> {
+        return JsonDocument.of(json -> {
             json.writeStringField(DTYPE, name(weights));
             try (JsonParser parser = new JsonFactory().createParser(original)) {
                 parser.nextToken();
@@ -79,25 +75,6 @@ public final class ConfigWriter {
                 }
             }
         });
-    }
-
-    /** The members of an object. */
-    interface Members {
-        void write(JsonGenerator json) throws IOException;
-    }
-
-    /** An indented document. */
-    static byte[] document(Members members) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
-            json.setPrettyPrinter(new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n")));
-            json.writeStartObject();
-            members.write(json);
-            json.writeEndObject();
-        } catch (IOException e) {
-            throw new IllegalArgumentException("values that cannot be written as JSON", e);
-        }
-        return (bytes.toString(StandardCharsets.UTF_8) + "\n").getBytes(StandardCharsets.UTF_8);
     }
 
     private static String name(DType weights) {

@@ -165,7 +165,7 @@ public final class ModelWriter {
             total = Math.addExact(total, bytes(name));
         }
         long totalBytes = total;
-        return ConfigWriter.document(json -> {
+        return JsonDocument.of(json -> {
             json.writeObjectFieldStart("metadata");
             json.writeNumberField("total_size", totalBytes);
             json.writeEndObject();

@@ -42,17 +42,12 @@ final class CheckpointConvertCommand implements Callable<Integer> {
     public Integer call() {
         DType target = ModelOptions.dtype("--dtype", dtype);
         try (OpenModel model = OpenModel.of(directory)) {
-            write(model, target);
+            UsageException.check(() -> {
+                ModelWriter.write(out, model.config(), model.weights(), target, model.filesBesideWeights());
+                return out;
+            });
         }
         terminal.out().println("saved as " + out);
         return ExitCode.OK.code();
-    }
-
-    private void write(OpenModel model, DType target) {
-        try {
-            ModelWriter.write(out, model.config(), model.weights(), target, model.filesBesideWeights());
-        } catch (IllegalArgumentException e) {
-            throw new UsageException(String.valueOf(e.getMessage()));
-        }
     }
 }

@@ -11,8 +11,8 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a person sees of training, from the process with rank 0: a progress bar on a terminal, and lines for the first step, evaluations, samples and
- * checkpoints; without a terminal also one every few seconds.
+ * What a person sees of training, from the process with rank 0: a progress bar on a terminal, and lines for evaluations
+ * and samples; without a terminal also one every few seconds, from the first step on.
  */
 final class TrainingConsole implements TrainingListener, AutoCloseable {
     private static final String ERASE_LINE = "\r\033[K";

@@ -31,6 +31,7 @@ public final class Trainer implements AutoCloseable {
     private final TrainingListener listener;
     private final @Nullable ForwardRunner evaluation;
     private final @Nullable ForwardRunner sample;
+    private final long peakBytes;
     private RunState state;
     private long saved;
     private List<Trace> lastTraces = List.of();
@@ -78,6 +79,7 @@ public final class Trainer implements AutoCloseable {
         this.listener = listener;
         evaluation = reader(plan.evaluation());
         sample = reader(plan.sample());
+        peakBytes = peakBytes(runner.session(), evaluation, sample);
     }
 
     private @Nullable ForwardRunner reader(@Nullable ForwardPlan plan) {
@@ -138,7 +140,7 @@ public final class Trainer implements AutoCloseable {
                 learningRate,
                 batches.stream().mapToLong(batch -> batch.ids().length).sum(),
                 seconds,
-                peakBytes(),
+                peakBytes,
                 exposedSeconds(result.traces()),
                 result.leaving() ? null : evaluate(),
                 result.leaving() ? null : sample()));
@@ -166,9 +168,9 @@ public final class Trainer implements AutoCloseable {
                 + ": resume with a smaller --lr, or check the model");
     }
 
-    private long peakBytes() {
-        return runner.session().localRanks().stream()
-                .mapToLong(rank -> peakBytes(runner.session(), rank)
+    private static long peakBytes(Session steps, @Nullable ForwardRunner evaluation, @Nullable ForwardRunner sample) {
+        return steps.localRanks().stream()
+                .mapToLong(rank -> peakBytes(steps, rank)
                         + (evaluation == null ? 0 : peakBytes(evaluation.session(), rank))
                         + (sample == null ? 0 : peakBytes(sample.session(), rank)))
                 .max()

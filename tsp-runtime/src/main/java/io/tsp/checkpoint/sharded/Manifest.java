@@ -1,12 +1,9 @@
 package io.tsp.checkpoint.sharded;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import io.tsp.checkpoint.JsonDocument;
 import io.tsp.mesh.Range;
 import io.tsp.model.Parameter.Block;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -51,24 +48,12 @@ record Manifest(CheckpointInfo info, List<FileEntry> files) {
         return (Digest.of(manifest).hex() + "  " + NAME + "\n").getBytes(StandardCharsets.US_ASCII);
     }
 
-    private interface Members {
-        void write(JsonGenerator json) throws IOException;
-    }
-
-    private static byte[] document(Members members) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (JsonGenerator json = new JsonFactory().createGenerator(bytes)) {
-            json.setPrettyPrinter(new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n")));
-            json.writeStartObject();
+    private static byte[] document(JsonDocument.Members members) {
+        return JsonDocument.of(json -> {
             json.writeStringField("format", FORMAT);
             json.writeNumberField("version", VERSION);
             members.write(json);
-            json.writeEndObject();
-            json.writeRaw('\n');
-        } catch (IOException e) {
-            throw new IllegalArgumentException("names or values that cannot be written as JSON", e);
-        }
-        return bytes.toByteArray();
+        });
     }
 
     private static void writeFiles(JsonGenerator json, List<FileEntry> files) throws IOException {
