@@ -47,7 +47,11 @@ private:
     std::string skipped;
 };
 
+#if defined(TSP_TEST_GPU)
+constexpr const char *LEVELS[] = {"sm_80", "sm_90a"};
+#else
 constexpr const char *LEVELS[] = {"portable", "avx2", "avx512", "avx512bf16"};
+#endif
 
 /* Calls body with the table of every level that this machine can run. */
 template <class Body>

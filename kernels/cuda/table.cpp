@@ -1,0 +1,65 @@
+/* The library's one exported symbol, and its tables: one for the architecture with wgmma and TMA, one for older ones. */
+#include <cstdlib>
+#include <cstring>
+
+#include "launch.h"
+#include "ops.h"
+
+namespace tsp::gpu {
+namespace {
+
+constexpr const char *BUILD_INFO = "git=" TSP_GIT_ID "; compiler=" TSP_CUDA_COMPILER;
+
+constexpr tsp_kernels common(const char *isa) {
+    tsp_kernels table{};
+    table.struct_size = sizeof(tsp_kernels);
+    table.abi_version = TSP_ABI_VERSION;
+    table.build_info = BUILD_INFO;
+    table.isa = isa;
+    table.rms_norm_forward = {rms_norm_forward, no_workspace};
+    return table;
+}
+
+constexpr tsp_kernels SM_80 = common("sm_80");
+constexpr tsp_kernels SM_90A = common("sm_90a");
+
+/* The compute capability of the device that launches go to, such as 90. */
+int capability() {
+    return 10 * device_attribute(cudaDevAttrComputeCapabilityMajor)
+        + device_attribute(cudaDevAttrComputeCapabilityMinor);
+}
+
+const tsp_kernels *find(const char *isa) {
+    const int present = capability();
+    const bool any = isa == nullptr;
+    if (present == 90 && (any || std::strcmp(isa, SM_90A.isa) == 0)) {
+        return &SM_90A;
+    }
+    if (present >= 80 && (any || std::strcmp(isa, SM_80.isa) == 0)) {
+        return &SM_80;
+    }
+    if (any) {
+        fail(TSP_UNSUPPORTED, "this GPU's compute capability is %d.%d, 8.0 is needed", present / 10, present % 10);
+    }
+    const bool known = std::strcmp(isa, SM_90A.isa) == 0 || std::strcmp(isa, SM_80.isa) == 0;
+    require(known, "isa '%s' is unknown: use sm_80 or sm_90a", isa);
+    fail(
+        TSP_UNSUPPORTED,
+        "this GPU's compute capability is %d.%d, which cannot run kernels for %s",
+        present / 10,
+        present % 10,
+        isa);
+}
+
+} // namespace
+} // namespace tsp::gpu
+
+extern "C" const tsp_kernels *tsp_kernels_get(const char *isa, tsp_error *error) {
+    try {
+        const char *wanted = isa != nullptr ? isa : std::getenv("TSP_CUDA_ISA");
+        return tsp::gpu::find(wanted != nullptr && wanted[0] != '\0' ? wanted : nullptr);
+    } catch (const tsp::Error &failure) {
+        tsp::report(error, failure.status, failure.message);
+        return nullptr;
+    }
+}
