@@ -25,6 +25,11 @@ constexpr tsp_kernels SM_90A = common("sm_90a");
 
 /* The compute capability of the device that launches go to, such as 90. */
 int capability() {
+    int device = 0;
+    const cudaError_t status = cudaGetDevice(&device);
+    if (status != cudaSuccess) {
+        fail(TSP_UNSUPPORTED, "CUDA: no GPU can be used: %s (%s)", cudaGetErrorString(status), cudaGetErrorName(status));
+    }
     return 10 * device_attribute(cudaDevAttrComputeCapabilityMajor)
         + device_attribute(cudaDevAttrComputeCapabilityMinor);
 }

@@ -104,7 +104,7 @@ __device__ __forceinline__ void write_output(
 }
 
 template <bool ALIGNED, class T, class Delta>
-__global__ void __launch_bounds__(THREADS) norm_rows(Operands<T, Delta> args) {
+__global__ void __launch_bounds__(THREADS, 3) norm_rows(Operands<T, Delta> args) {
     float *scratch = shared_memory<float>();
     const int64_t first = static_cast<int64_t>(threadIdx.x) * STEP;
     constexpr int64_t STRIDE = THREADS * STEP;
