@@ -107,6 +107,29 @@ void check_query_tiles(test::Report &report) {
     }
 }
 
+void check_head_tiles(test::Report &report) {
+    for (int64_t heads = 1; heads < 8; ++heads) {
+        for (int64_t tiles = 1; tiles < 5; ++tiles) {
+            for (int64_t section = 1; section < 10; ++section) {
+                std::vector<int> covered(static_cast<size_t>(heads * tiles));
+                HeadTile before{0, 0};
+                for (int64_t index = 0; index < heads * tiles; ++index) {
+                    const HeadTile tile = head_tile_at(index, heads, section, tiles);
+                    const int64_t number = tile.head / section;
+                    const bool ordered = number > before.head / section
+                        || (number == before.head / section && tile.rank >= before.rank);
+                    report.expect(ordered, "head tile %ld of %ld heads comes too late", index, heads);
+                    before = tile;
+                    ++covered.at(static_cast<size_t>(tile.head * tiles + tile.rank));
+                }
+                for (const int times : covered) {
+                    report.expect(times == 1, "a tile of a head is done %d times", times);
+                }
+            }
+        }
+    }
+}
+
 } // namespace
 
 int main() {
@@ -114,5 +137,6 @@ int main() {
     check_visible_keys(report);
     check_needed_keys(report);
     check_query_tiles(report);
+    check_head_tiles(report);
     return report.exit_status("shapes_test");
 }
