@@ -4,6 +4,7 @@
 
 #include "launch.h"
 #include "ops.h"
+#include "ops_sm90.h"
 
 namespace tsp::gpu {
 namespace {
@@ -22,7 +23,13 @@ constexpr tsp_kernels common(const char *isa, const char *build_info) {
 }
 
 constexpr tsp_kernels SM_80 = common("sm_80", TSP_BUILD_INFO("sm_80"));
-constexpr tsp_kernels SM_90A = common("sm_90a", TSP_BUILD_INFO("sm_90a"));
+constexpr tsp_kernels for_sm_90a() {
+    tsp_kernels table = common("sm_90a", TSP_BUILD_INFO("sm_90a"));
+    table.attention_forward = {attention_forward_sm90, attention_forward_workspace};
+    return table;
+}
+
+constexpr tsp_kernels SM_90A = for_sm_90a();
 
 /* The compute capability of the device that launches go to, such as 90. */
 int capability() {

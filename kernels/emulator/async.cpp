@@ -1,6 +1,7 @@
 /* mbarriers and the copy engine. Products are in products.cpp. */
 #include "async.h"
 
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -17,6 +18,8 @@ namespace {
 
 constexpr uint64_t INITIALISED = 2; /* neither zeros nor the NaN that shared memory begins with */
 constexpr uint32_t COUNT_LIMIT = (1u << 20) - 1;
+
+std::atomic<uint64_t> load_count{0};
 
 struct MBarrierFields {
     uint64_t mark : 2;
@@ -259,6 +262,11 @@ void start_load(void *shared, const TensorDescription &tensor, const int32_t *at
     std::memset(async_state.shared + load.offset, 0xff, bytes);
     std::memset(async_state.picture.get() + load.offset, 0xff, bytes);
     async_state.loads.push_back(load);
+    ++load_count;
+}
+
+uint64_t started_loads() {
+    return load_count;
 }
 
 void start_store(BoxStore kind, const TensorDescription &tensor, const int32_t *at, int rank, const void *shared) {

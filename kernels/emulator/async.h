@@ -41,6 +41,9 @@ struct TensorDescription {
 
 enum class BoxStore { WRITE, ADD };
 
+/* Loads that all threads of this process have started so far: by it tests see which way a kernel took. */
+uint64_t started_loads();
+
 void start_load(void *shared, const TensorDescription &tensor, const int32_t *at, int rank, uint64_t *barrier);
 void start_store(
     BoxStore kind, const TensorDescription &tensor, const int32_t *at, int rank, const void *shared);
