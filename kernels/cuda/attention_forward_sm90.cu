@@ -80,7 +80,7 @@ tsp_status attention_forward_sm90(const void *args_in, const tsp_launch *launch_
         if (wide && args.q.shape[2] == 64) {
             attend_wide<Sm90Shape<64, 3, 32, 160>>(args, stream_of(where));
         } else if (wide) {
-            attend_wide<Sm90Shape<128, 2, 24, 240>>(args, stream_of(where));
+            attend_wide<Sm90Shape<128, 2, 40, 232>>(args, stream_of(where));
         }
     });
     return wide || status != TSP_OK ? status : attention_forward(args_in, launch_in, error);

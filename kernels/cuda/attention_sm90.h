@@ -420,22 +420,38 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
             mask_scores(s, rows, keys, column);
         }
         weigh_scores(s, rows, tables.factor);
-        round_weights(s, p);
         /* Turns go round: barrier 1 + n is warpgroup n's, and the one before it arrives there. */
         const uint32_t turn = 1 + static_cast<uint32_t>(number);
         const uint32_t next_turn = 1 + static_cast<uint32_t>(number + 1) % Shape::COMPUTING;
         if (number + 1 == Shape::COMPUTING) {
             named_barrier_arrive(1, 2 * Shape::WARPGROUP);
         }
+        bool values_started = false;
+        const auto finish_values = [&] {
+            wait_for_products<0>(o);
+            if (values_started) {
+                release(&shared.v_empty[v.stage]);
+                v.advance();
+            }
+#pragma unroll
+            for (int i = 0; i < Shape::HEAD_DIM / 2; ++i) {
+                o[i] *= rows.rescale[row_of_register(i)];
+            }
+            round_weights(s, p);
+        };
 #pragma unroll 1
         while (tiles.next(keys)) {
+            /* This wait stands between the last tile's softmax and the wait for its products, or the compiler would move
+             * the exponentials behind the latter, where nothing is left to hide them. */
             mbarrier_wait(&shared.k_full[k.stage], k.parity);
+            finish_values();
             named_barrier_sync(turn, 2 * Shape::WARPGROUP);
             fence_products();
             start_scores<Shape>(s, q, shared.k[k.stage]);
             mbarrier_wait(&shared.v_full[v.stage], v.parity);
             fence_products();
             start_values<Shape>(o, p, shared.v[v.stage]);
+            values_started = true;
             named_barrier_arrive(next_turn, 2 * Shape::WARPGROUP);
             wait_for_products<1>(s);
             release(&shared.k_empty[k.stage]);
@@ -444,18 +460,11 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
                 mask_scores(s, rows, keys, column);
             }
             weigh_scores(s, rows, tables.factor);
-            wait_for_products<0>(o);
-            release(&shared.v_empty[v.stage]);
-            v.advance();
-#pragma unroll
-            for (int i = 0; i < Shape::HEAD_DIM / 2; ++i) {
-                o[i] *= rows.rescale[row_of_register(i)];
-            }
-            round_weights(s, p);
         }
         if (number == 0) {
             named_barrier_sync(1, 2 * Shape::WARPGROUP);
         }
+        finish_values();
         mbarrier_wait(&shared.v_full[v.stage], v.parity);
         fence_products();
         start_values<Shape>(o, p, shared.v[v.stage]);

@@ -37,6 +37,9 @@ inline void commit_products() {
     emulator::commit_products();
 }
 
+template <int COUNT>
+void pin(float (&)[COUNT]) {}
+
 template <int PENDING, class... Registers>
 void wait_for_products(Registers &...) {
     emulator::wait_for_products(PENDING);
