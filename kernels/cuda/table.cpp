@@ -4,24 +4,32 @@
 
 #include "launch.h"
 #include "ops.h"
+#include "ops_sm90.h"
 
 namespace tsp::gpu {
 namespace {
 
-constexpr const char *BUILD_INFO = "git=" TSP_GIT_ID "; compiler=" TSP_CUDA_COMPILER;
+#define TSP_BUILD_INFO(isa) "git=" TSP_GIT_ID "; compiler=" TSP_CUDA_COMPILER "; isa=" isa
 
-constexpr tsp_kernels common(const char *isa) {
+constexpr tsp_kernels common(const char *isa, const char *build_info) {
     tsp_kernels table{};
     table.struct_size = sizeof(tsp_kernels);
     table.abi_version = TSP_ABI_VERSION;
-    table.build_info = BUILD_INFO;
+    table.build_info = build_info;
     table.isa = isa;
+    table.attention_forward = {attention_forward, attention_forward_workspace};
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
     return table;
 }
 
-constexpr tsp_kernels SM_80 = common("sm_80");
-constexpr tsp_kernels SM_90A = common("sm_90a");
+constexpr tsp_kernels SM_80 = common("sm_80", TSP_BUILD_INFO("sm_80"));
+constexpr tsp_kernels for_sm_90a() {
+    tsp_kernels table = common("sm_90a", TSP_BUILD_INFO("sm_90a"));
+    table.attention_forward = {attention_forward_sm90, attention_forward_workspace};
+    return table;
+}
+
+constexpr tsp_kernels SM_90A = for_sm_90a();
 
 /* The compute capability of the device that launches go to, such as 90. */
 int capability() {

@@ -53,8 +53,10 @@ private:
 
 #if defined(TSP_TEST_GPU)
 constexpr const char *LEVELS[] = {"sm_80", "sm_90a"};
+constexpr const char *ISA_VARIABLE = "TSP_CUDA_ISA";
 #else
 constexpr const char *LEVELS[] = {"portable", "avx2", "avx512", "avx512bf16"};
+constexpr const char *ISA_VARIABLE = "TSP_CPU_ISA";
 #endif
 
 /* Calls body with the table of every level that this machine can run. */
