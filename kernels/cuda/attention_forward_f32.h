@@ -100,7 +100,8 @@ __global__ void __launch_bounds__(PlainForward::THREADS) attend_plainly(const __
     find_plain_rows(shared, args, which);
     const KeySpan reached = shared.reached;
     const auto kv_head = static_cast<int32_t>(which.head % args.tables.kv_heads);
-    KeyRows rows(args.tables, which.head);
+    const auto sequence = static_cast<int32_t>(which.head / args.tables.kv_heads);
+    KeyRows rows(args.tables, sequence);
     copy_rows<Shape::QUERIES, Shape::THREADS, float>(queries, columns, columns, [&](int i) {
         return shared.rows[i].row < 0 ? nullptr : args.q.at(shared.rows[i].row, shared.rows[i].head);
     });
