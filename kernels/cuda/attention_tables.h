@@ -182,9 +182,10 @@ __device__ __forceinline__ QueryRow query_row(const AttentionTables &tables, con
 /* Finds the rows of keys from their positions, which ascend. */
 class KeyRows {
 public:
-    __device__ __forceinline__ KeyRows(const AttentionTables &tables, int64_t head)
+    /* sequence may stand in shared memory. */
+    __device__ __forceinline__ KeyRows(const AttentionTables &tables, const int32_t &sequence)
         : tables(tables),
-          sequence(static_cast<int32_t>(head / tables.kv_heads)) {
+          sequence(sequence) {
         enter(0);
     }
 
@@ -215,7 +216,7 @@ private:
     }
 
     const AttentionTables &tables;
-    const int32_t sequence;
+    const int32_t &sequence;
     int32_t chunk = 0;
     int32_t end = 0;    /* position behind the chunk */
     int32_t offset = 0; /* row - position */
