@@ -16,7 +16,9 @@ constexpr tsp_kernels common(const char *isa) {
     table.abi_version = TSP_ABI_VERSION;
     table.build_info = BUILD_INFO;
     table.isa = isa;
+    table.gated_mlp_forward = {gated_mlp_forward, gated_mlp_forward_workspace};
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
+    table.gated_mlp_backward = {gated_mlp_backward, no_workspace};
     return table;
 }
 
