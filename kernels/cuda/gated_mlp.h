@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cinttypes>
+#include <type_traits>
 
 #include "gemm_rows.h"
 #include "gemm_tile.h"
 #include "launch.h"
 #include "tile_order.h"
 
-namespace tsp::gpu {
+namespace tsp::gpu::gemm {
 
 /* e^-gate, as exact as results of type T need. */
 template <class T>
@@ -70,22 +71,28 @@ __device__ __forceinline__ void tile_corner(int64_t rows, int64_t columns, int64
     column = int64_t{position.column} * Tile::COLUMNS;
 }
 
-/* Four warps, of which two blocks fit a multiprocessor: 64 x 64 of a warp keep its sums in registers, and it reads less
- * of shared memory for each product than smaller ones would. */
-using LargeTile = Tile<2, 2, 4, 8>;
+/* 64 x 64 of a warp keep its sums in registers, and it reads less of shared memory for each product than smaller ones
+ * would; two blocks of four such warps fit a multiprocessor. Without tensor cores operands need registers too. */
+template <class T>
+using LargeTile = std::conditional_t<std::is_same_v<T, bf16>, Tile<2, 2, 4, 8>, Tile<4, 2, 2, 8>>;
+
+/* Blocks of a tile that a multiprocessor has to hold. */
+template <class Tile>
+constexpr int RESIDENT_BLOCKS = 256 / Tile::THREADS;
 
 /* output (+)= a b, see multiply_tile. */
-template <bool TRANSPOSED, class T, class A>
-__global__ void __launch_bounds__(LargeTile::THREADS, 2) multiply(A a, Matrix<T> b, Output output) {
+template <class Tile, bool TRANSPOSED, class T, class A>
+__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
+    multiply(A a, Matrix<T> b, Output output) {
     int64_t row;
     int64_t column;
-    tile_corner<LargeTile>(output.rows, output.columns, row, column);
-    Sums<LargeTile> sums;
-    multiply_tile<LargeTile, TRANSPOSED>(sums, shared_memory<T>(), a, row, b, column);
-    for_each_row<LargeTile>([&](int tile_row, int tile_column, int i, int half) {
-        float values[LargeTile::COLUMN_TILES][2];
+    tile_corner<Tile>(output.rows, output.columns, row, column);
+    Sums<Tile> sums;
+    multiply_tile<Tile, TRANSPOSED>(sums, shared_memory<T>(), a, row, b, column);
+    for_each_row<Tile>([&](int tile_row, int tile_column, int i, int half) {
+        float values[Tile::COLUMN_TILES][2];
 #pragma unroll
-        for (int j = 0; j < LargeTile::COLUMN_TILES; ++j) {
+        for (int j = 0; j < Tile::COLUMN_TILES; ++j) {
             values[j][0] = sums[i][j][2 * half];
             values[j][1] = sums[i][j][2 * half + 1];
         }
@@ -93,4 +100,4 @@ __global__ void __launch_bounds__(LargeTile::THREADS, 2) multiply(A a, Matrix<T>
     });
 }
 
-} // namespace tsp::gpu
+} // namespace tsp::gpu::gemm

@@ -9,6 +9,8 @@
 namespace tsp::gpu {
 namespace {
 
+using namespace gemm;
+
 /* The pre-activations of 64 features beside dhidden of the same: 96 sums of a thread. */
 using PreTile = Tile<4, 2, 2, 8>;
 using HiddenTile = Tile<4, 2, 2, 4>;
@@ -43,18 +45,18 @@ struct Results {
 };
 
 /* With the pre-activations that forward saved. */
-template <class T>
-__global__ void __launch_bounds__(LargeTile::THREADS, 2)
+template <class Tile, class T>
+__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
     hidden_gradients(Matrix<T> dy, Matrix<T> down, Groups<const T> saved, Results<T> results) {
     int64_t row;
     int64_t column;
-    tile_corner<LargeTile>(dy.rows, down.columns, row, column);
-    Sums<LargeTile> sums;
-    multiply_tile<LargeTile, true>(sums, shared_memory<T>(), dy, row, down, column);
-    for_each_row<LargeTile>([&](int tile_row, int tile_column, int i, int half) {
+    tile_corner<Tile>(dy.rows, down.columns, row, column);
+    Sums<Tile> sums;
+    multiply_tile<Tile, true>(sums, shared_memory<T>(), dy, row, down, column);
+    for_each_row<Tile>([&](int tile_row, int tile_column, int i, int half) {
         constexpr int COUNT = 4;
 #pragma unroll
-        for (int first = 0; first < LargeTile::COLUMN_TILES; first += COUNT) {
+        for (int first = 0; first < Tile::COLUMN_TILES; first += COUNT) {
             const int64_t feature = column + tile_column + first * GROUP;
             float pre[2 * COUNT][2];
             load_groups(saved.row(row + tile_row), 2 * feature, pre);
@@ -71,7 +73,7 @@ __global__ void __launch_bounds__(LargeTile::THREADS, 2)
 
 /* Recomputes them in the same tile. */
 template <class T>
-__global__ void __launch_bounds__(PreTile::THREADS, 1)
+__global__ void __launch_bounds__(PreTile::THREADS, RESIDENT_BLOCKS<PreTile>)
     recomputed_gradients(Matrix<T> x, Matrix<T> packed, Matrix<T> dy, Matrix<T> down, Results<T> results) {
     int64_t row;
     int64_t column;
@@ -101,6 +103,7 @@ __global__ void __launch_bounds__(PreTile::THREADS, 1)
 
 template <class T>
 void backward(const tsp_gated_mlp_backward_args &args, cudaStream_t stream) {
+    using Tile = LargeTile<T>;
     const int64_t rows = args.x.shape[0];
     const int64_t columns = args.x.shape[1];
     const int64_t features = args.intermediate;
@@ -111,8 +114,8 @@ void backward(const tsp_gated_mlp_backward_args &args, cudaStream_t stream) {
     if (args.saved.data != nullptr) {
         launch(
             name,
-            hidden_gradients<T>,
-            grid_of<LargeTile>(rows, features),
+            hidden_gradients<Tile, T>,
+            grid_of<Tile>(rows, features),
             stream,
             matrix<T>(args.dy),
             down,
@@ -132,8 +135,8 @@ void backward(const tsp_gated_mlp_backward_args &args, cudaStream_t stream) {
     }
     launch(
         "gated_mlp_backward, dx",
-        multiply<true, T, Interleaved<T>>,
-        grid_of<LargeTile>(rows, columns),
+        multiply<Tile, true, T, Interleaved<T>>,
+        grid_of<Tile>(rows, columns),
         stream,
         interleaved<T>(args.dgate, args.dup),
         gate_up,

@@ -10,20 +10,22 @@
 namespace tsp::gpu {
 namespace {
 
+using namespace gemm;
+
 /* Rows whose hidden activation is in the workspace at a time: enough to fill any device many times over. */
 constexpr int64_t BLOCK_ROWS = 8192;
 
 /* hidden = silu(x gate^T) * (x up^T); saved, if it is wanted, receives both factors in packed order. */
-template <class T>
-__global__ void __launch_bounds__(LargeTile::THREADS, 2)
+template <class Tile, class T>
+__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
     gate_and_up(Matrix<T> x, Matrix<T> packed, Groups<T> hidden, Groups<T> saved) {
     int64_t row;
     int64_t column;
-    tile_corner<LargeTile>(x.rows, packed.rows, row, column);
-    Sums<LargeTile> sums;
-    multiply_tile<LargeTile, false>(sums, shared_memory<T>(), x, row, packed, column);
-    for_each_row<LargeTile>([&](int tile_row, int tile_column, int i, int half) {
-        constexpr int COUNT = LargeTile::COLUMN_TILES;
+    tile_corner<Tile>(x.rows, packed.rows, row, column);
+    Sums<Tile> sums;
+    multiply_tile<Tile, false>(sums, shared_memory<T>(), x, row, packed, column);
+    for_each_row<Tile>([&](int tile_row, int tile_column, int i, int half) {
+        constexpr int COUNT = Tile::COLUMN_TILES;
         float values[COUNT][2];
         float products[COUNT / 2][2];
 #pragma unroll
@@ -68,6 +70,7 @@ tsp_tensor rows_of(tsp_tensor tensor, int64_t first, int64_t count) {
 
 template <class T>
 void forward(const tsp_gated_mlp_args &args, const Plan &plan, cudaStream_t stream) {
+    using Tile = LargeTile<T>;
     const int64_t rows = args.x.shape[0];
     const int64_t columns = args.x.shape[1];
     const int64_t features = args.intermediate;
@@ -81,8 +84,8 @@ void forward(const tsp_gated_mlp_args &args, const Plan &plan, cudaStream_t stre
         const auto saved = groups<T>(rows_of<T>(args.saved, first, count));
         launch(
             "gated_mlp_forward, gate and up",
-            gate_and_up<T>,
-            grid_of<LargeTile>(count, 2 * features),
+            gate_and_up<Tile, T>,
+            grid_of<Tile>(count, 2 * features),
             stream,
             x,
             gate_up,
@@ -90,8 +93,8 @@ void forward(const tsp_gated_mlp_args &args, const Plan &plan, cudaStream_t stre
             saved);
         launch(
             "gated_mlp_forward, down",
-            multiply<false, T, Matrix<T>>,
-            grid_of<LargeTile>(count, columns),
+            multiply<Tile, false, T, Matrix<T>>,
+            grid_of<Tile>(count, columns),
             stream,
             matrix<T>(plan.hidden, plan.hidden_stride, count, features),
             down,

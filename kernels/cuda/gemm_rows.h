@@ -8,7 +8,7 @@
 #include "block.h"
 #include "vector.h"
 
-namespace tsp::gpu {
+namespace tsp::gpu::gemm {
 
 /* Columns of a group: what a quad has side by side. */
 constexpr int GROUP = 8;
@@ -215,4 +215,4 @@ Groups<T> groups(const tsp_tensor &tensor) {
         static_cast<T *>(tensor.data), tensor.strides[0], tensor.shape[0], tensor.shape[1], has_vector_rows(tensor)};
 }
 
-} // namespace tsp::gpu
+} // namespace tsp::gpu::gemm
