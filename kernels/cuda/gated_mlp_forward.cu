@@ -12,64 +12,8 @@ namespace {
 
 using namespace gemm;
 
-/* Rows whose hidden activation is in the workspace at a time: enough to fill any device many times over. */
-constexpr int64_t BLOCK_ROWS = 8192;
-
-/* hidden = silu(x gate^T) * (x up^T); saved, if it is wanted, receives both factors in packed order. */
-template <class Tile, class T>
-__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
-    gate_and_up(Matrix<T> x, Matrix<T> packed, Groups<T> hidden, Groups<T> saved) {
-    int64_t row;
-    int64_t column;
-    tile_corner<Tile>(x.rows, packed.rows, row, column);
-    Sums<Tile> sums;
-    multiply_tile<Tile, false>(sums, shared_memory<T>(), x, row, packed, column);
-    for_each_row<Tile>([&](int tile_row, int tile_column, int i, int half) {
-        constexpr int COUNT = Tile::COLUMN_TILES;
-        float values[COUNT][2];
-        float products[COUNT / 2][2];
-#pragma unroll
-        for (int j = 0; j < COUNT; ++j) {
-#pragma unroll
-            for (int k = 0; k < 2; ++k) {
-                values[j][k] = sums[i][j][2 * half + k];
-                if (j % 2 != 0) {
-                    products[j / 2][k] = swiglu<T>(values[j - 1][k], values[j][k]);
-                }
-            }
-        }
-        store_groups(hidden.row(row + tile_row), (column + tile_column) / 2, products);
-        if (saved.data != nullptr) {
-            store_groups(saved.row(row + tile_row), column + tile_column, values);
-        }
-    });
-}
-
-struct Plan {
-    int64_t block_rows;
-    int64_t hidden_stride;
-    Workspace workspace;
-    void *hidden;
-
-    Plan(const tsp_gated_mlp_args &args, void *memory)
-        : block_rows(smaller(args.x.shape[0], BLOCK_ROWS)),
-          hidden_stride(args.intermediate),
-          workspace(memory),
-          hidden(workspace.take<char>(block_rows * hidden_stride * element_bytes(args.x.dtype))) {}
-};
-
-/* Rows first .. first + count - 1. */
 template <class T>
-tsp_tensor rows_of(tsp_tensor tensor, int64_t first, int64_t count) {
-    if (tensor.data != nullptr) {
-        tensor.data = static_cast<T *>(tensor.data) + first * tensor.strides[0];
-    }
-    tensor.shape[0] = count;
-    return tensor;
-}
-
-template <class T>
-void forward(const tsp_gated_mlp_args &args, const Plan &plan, cudaStream_t stream) {
+void forward(const tsp_gated_mlp_args &args, const ForwardPlan &plan, cudaStream_t stream) {
     using Tile = LargeTile<T>;
     const int64_t rows = args.x.shape[0];
     const int64_t columns = args.x.shape[1];
@@ -79,26 +23,23 @@ void forward(const tsp_gated_mlp_args &args, const Plan &plan, cudaStream_t stre
     const bool accumulate = (args.flags & TSP_ACCUMULATE) != 0;
     for (int64_t first = 0; first < rows; first += BLOCK_ROWS) {
         const int64_t count = smaller(rows - first, BLOCK_ROWS);
-        const auto x = matrix<T>(rows_of<T>(args.x, first, count));
-        const Groups<T> hidden{static_cast<T *>(plan.hidden), plan.hidden_stride, count, features, true};
-        const auto saved = groups<T>(rows_of<T>(args.saved, first, count));
+        const Groups<T> hidden{static_cast<T *>(plan.hidden), features, count, features, true};
         launch(
             "gated_mlp_forward, gate and up",
-            gate_and_up<Tile, T>,
+            multiply<Tile, false, T, Matrix<T>, StoreHidden<T>>,
             grid_of<Tile>(count, 2 * features),
             stream,
-            x,
+            matrix<T>(part_of(args.x, first, count)),
             gate_up,
-            hidden,
-            saved);
+            StoreHidden<T>{hidden, groups<T>(part_of(args.saved, first, count))});
         launch(
             "gated_mlp_forward, down",
-            multiply<Tile, false, T, Matrix<T>>,
+            multiply<Tile, false, T, Matrix<T>, Output>,
             grid_of<Tile>(count, columns),
             stream,
-            matrix<T>(plan.hidden, plan.hidden_stride, count, features),
+            matrix<T>(plan.hidden, features, count, features),
             down,
-            output(rows_of<float>(args.y, first, count), accumulate));
+            output(part_of(args.y, first, count), accumulate));
     }
 }
 
@@ -109,7 +50,7 @@ tsp_status gated_mlp_forward(const void *args_in, const tsp_launch *launch_in, t
         const auto args = read_args<tsp_gated_mlp_args>(args_in);
         const auto where = read_launch(launch_in);
         check(args);
-        const Plan plan(args, where.workspace);
+        const ForwardPlan plan(args, where.workspace);
         require_workspace(where, plan.workspace.bytes());
         if (args.x.dtype == TSP_BF16) {
             forward<bf16>(args, plan, stream_of(where));
@@ -123,7 +64,7 @@ int64_t gated_mlp_forward_workspace(const void *args_in, const tsp_launch *) noe
     return guard_workspace([&] {
         const auto args = read_args<tsp_gated_mlp_args>(args_in);
         check_shapes(args);
-        return Plan(args, nullptr).workspace.bytes();
+        return ForwardPlan(args, nullptr).workspace.bytes();
     });
 }
 

@@ -146,7 +146,7 @@ load_groups(const QuadRow<const float> &source, int64_t column, float (&values)[
     }
 }
 
-/* A result [rows, columns] in fp32 of any shape, which replaces what is there or is added to it. */
+/* An epilogue: a result [rows, columns] in fp32 of any shape, which replaces what is there or is added to it. */
 struct Output {
     float *data;
     int64_t stride;
@@ -155,9 +155,8 @@ struct Output {
     bool aligned; /* rows to 8 bytes, and columns are even */
     bool accumulate;
 
-    /* The values of this lane, as above, in one row. */
     template <int COUNT>
-    __device__ __forceinline__ void store(int64_t row, int64_t column, const float (&values)[COUNT][2]) const {
+    __device__ __forceinline__ void operator()(int64_t row, int64_t column, const float (&values)[COUNT][2]) const {
         if (row >= rows) {
             return;
         }

@@ -4,7 +4,11 @@
  */
 #pragma once
 
+#include <cinttypes>
+
 #include "gemm_step.h"
+#include "launch.h"
+#include "tile_order.h"
 
 namespace tsp::gpu::gemm {
 
@@ -142,18 +146,72 @@ multiply_tile(Sums<Tile> &sums, T *ring, const A &a, int64_t row, const Matrix<T
     __syncthreads();
 }
 
-/* Calls body(row, column, i, half) for each row of which the thread has sums: sums[i][j][2 half] and the next one stand in
- * that row of the tile, in columns 8 j + 2 (lane % 4) and the next one from column on. */
-template <class Tile, class Body>
-__device__ __forceinline__ void for_each_row(const Body &body) {
+/* Blocks of a tile that a multiprocessor has to hold. */
+template <class Tile>
+constexpr int RESIDENT_BLOCKS = 256 / Tile::THREADS;
+
+/* The number of tiles of a [rows, columns] result. */
+inline uint32_t count_tiles(int64_t rows, int64_t columns, int tile_rows, int tile_columns) {
+    const int64_t tiles = divide_up(rows, tile_rows) * divide_up(columns, tile_columns);
+    require(
+        tiles < int64_t{1} << 28,
+        "a product of %" PRId64 " rows and %" PRId64 " columns is too large for one launch",
+        rows,
+        columns);
+    return static_cast<uint32_t>(tiles);
+}
+
+/* One block for each tile. */
+template <class Tile>
+Grid grid_of(int64_t rows, int64_t columns) {
+    return {dim3(count_tiles(rows, columns, Tile::ROWS, Tile::COLUMNS)), Tile::THREADS, Tile::SHARED_BYTES};
+}
+
+/* Which tile is this block's. */
+template <class Tile>
+__device__ __forceinline__ TilePosition tile_of_block(int64_t rows, int64_t columns) {
+    return tile_position(
+        blockIdx.x,
+        static_cast<uint32_t>(divide_up(rows, Tile::ROWS)),
+        static_cast<uint32_t>(divide_up(columns, Tile::COLUMNS)));
+}
+
+/*
+ * What is done with results. All lanes of a warp call
+ *   epilogue(row, column, values)
+ * with values[COUNT][2], COUNT a multiple of 4: what a lane has of one row, of COUNT groups of eight columns from column on
+ * those number 2 (lane % 4) and the next one. The four lanes of a quad have the same row, which may lie outside, as columns
+ * may.
+ */
+template <class Tile, class Epilogue>
+__device__ __forceinline__ void
+finish_tile(const Sums<Tile> &sums, const Epilogue &epilogue, int64_t row, int64_t column) {
     const int lane = static_cast<int>(threadIdx.x) % WARP;
 #pragma unroll
     for (int i = 0; i < Tile::ROW_TILES; ++i) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            body(Tile::warp_row() + 16 * i + 8 * half + lane / 4, Tile::warp_column(), i, half);
+            float values[Tile::COLUMN_TILES][2];
+#pragma unroll
+            for (int j = 0; j < Tile::COLUMN_TILES; ++j) {
+                values[j][0] = sums[i][j][2 * half];
+                values[j][1] = sums[i][j][2 * half + 1];
+            }
+            epilogue(row + Tile::warp_row() + 16 * i + 8 * half + lane / 4, column + Tile::warp_column(), values);
         }
     }
+}
+
+/* a b goes to the epilogue; see multiply_tile. */
+template <class Tile, bool TRANSPOSED, class T, class A, class Epilogue>
+__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
+    multiply(A a, Matrix<T> b, Epilogue epilogue) {
+    const TilePosition tile = tile_of_block<Tile>(a.rows, TRANSPOSED ? b.columns : b.rows);
+    const int64_t row = int64_t{tile.row} * Tile::ROWS;
+    const int64_t column = int64_t{tile.column} * Tile::COLUMNS;
+    Sums<Tile> sums;
+    multiply_tile<Tile, TRANSPOSED>(sums, shared_memory<T>(), a, row, b, column);
+    finish_tile<Tile>(sums, epilogue, row, column);
 }
 
 } // namespace tsp::gpu::gemm

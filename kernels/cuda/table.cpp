@@ -4,6 +4,7 @@
 
 #include "launch.h"
 #include "ops.h"
+#include "ops_sm90.h"
 
 namespace tsp::gpu {
 namespace {
@@ -23,7 +24,15 @@ constexpr tsp_kernels common(const char *isa) {
 }
 
 constexpr tsp_kernels SM_80 = common("sm_80");
-constexpr tsp_kernels SM_90A = common("sm_90a");
+
+constexpr tsp_kernels hopper() {
+    tsp_kernels table = common("sm_90a");
+    table.gated_mlp_forward.run = gated_mlp_forward_sm90;
+    table.gated_mlp_backward.run = gated_mlp_backward_sm90;
+    return table;
+}
+
+constexpr tsp_kernels SM_90A = hopper();
 
 /* The compute capability of the device that launches go to, such as 90. */
 int capability() {

@@ -224,8 +224,9 @@ void test_level(const Level &level) {
         test_case(level, {dtype, 7, 1030, 1056, 1, true, true});
         test_case(level, {dtype, 389, 66, 32});
         test_case(level, {dtype, 770, 6, 64, 1, true, true});
-        /* Rows of whole vectors, more than a tile of GPUs in each dimension, depths that no step divides. */
+        /* Rows of whole vectors, several tiles of GPUs in each dimension, depths that no step divides. */
         test_case(level, {dtype, 137, 200, 160, 0, true, true});
+        test_case(level, {dtype, 300, 520, 288});
         test_rows_alone(level, dtype);
         test_extremes(level, dtype);
     }
