@@ -19,14 +19,18 @@ constexpr tsp_kernels common(const char *isa, const char *build_info) {
     table.isa = isa;
     table.attention_forward = {attention_forward, attention_forward_workspace};
     table.attention_backward = {attention_backward, attention_backward_workspace};
+    table.gated_mlp_forward = {gated_mlp_forward, gated_mlp_forward_workspace};
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
+    table.gated_mlp_backward = {gated_mlp_backward, no_workspace};
     return table;
 }
 
 constexpr tsp_kernels SM_80 = common("sm_80", TSP_BUILD_INFO("sm_80"));
 constexpr tsp_kernels for_sm_90a() {
     tsp_kernels table = common("sm_90a", TSP_BUILD_INFO("sm_90a"));
-    table.attention_forward = {attention_forward_sm90, attention_forward_workspace};
+    table.attention_forward.run = attention_forward_sm90;
+    table.gated_mlp_forward.run = gated_mlp_forward_sm90;
+    table.gated_mlp_backward.run = gated_mlp_backward_sm90;
     return table;
 }
 

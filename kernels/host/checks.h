@@ -7,4 +7,10 @@ namespace tsp {
 
 void check(const tsp_rms_norm_args &args);
 
+/* check_shapes does not look at data: workspace_bytes asks for it. */
+void check_shapes(const tsp_gated_mlp_args &args);
+void check(const tsp_gated_mlp_args &args);
+void check_shapes(const tsp_gated_mlp_backward_args &args);
+void check(const tsp_gated_mlp_backward_args &args);
+
 } // namespace tsp
