@@ -17,6 +17,7 @@ constexpr tsp_kernels common(const char *isa) {
     table.build_info = BUILD_INFO;
     table.isa = isa;
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
+    table.rope = {rope, no_workspace};
     return table;
 }
 
