@@ -18,6 +18,11 @@ constexpr tsp_kernels common(const char *isa) {
     table.isa = isa;
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
     table.rope = {rope, no_workspace};
+    table.embedding_forward = {embedding_forward, no_workspace};
+    table.copy = {copy, no_workspace};
+    table.sum = {sum, no_workspace};
+    table.embedding_backward = {embedding_backward, embedding_backward_workspace};
+    table.column_sum = {column_sum, column_sum_workspace};
     return table;
 }
 
