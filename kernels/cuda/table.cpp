@@ -23,6 +23,13 @@ constexpr tsp_kernels common(const char *isa) {
     table.sum = {sum, no_workspace};
     table.embedding_backward = {embedding_backward, embedding_backward_workspace};
     table.column_sum = {column_sum, column_sum_workspace};
+    table.cross_entropy_update = {cross_entropy_update, no_workspace};
+    table.cross_entropy_merge = {cross_entropy_merge, no_workspace};
+    table.cross_entropy_finish = {cross_entropy_finish, no_workspace};
+    table.cross_entropy_backward = {cross_entropy_backward, no_workspace};
+    table.square_sum = {square_sum, square_sum_workspace};
+    table.clip = {clip, no_workspace};
+    table.adamw = {adamw, no_workspace};
     return table;
 }
 
