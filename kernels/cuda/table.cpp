@@ -30,6 +30,8 @@ constexpr tsp_kernels common(const char *isa) {
     table.square_sum = {square_sum, square_sum_workspace};
     table.clip = {clip, no_workspace};
     table.adamw = {adamw, no_workspace};
+    table.rms_norm_backward = {rms_norm_backward, rms_norm_backward_workspace};
+    table.pack_panels = {pack_panels, no_workspace};
     return table;
 }
 
