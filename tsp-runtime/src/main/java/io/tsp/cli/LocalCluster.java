@@ -24,9 +24,10 @@ final class LocalCluster implements Cluster {
         Cores cores = new Cores(threads);
         LocalHub hub = new LocalHub(deadline);
         for (int rank = 0; rank < ranks; rank++) {
-            devices.add(new CpuDevice(
-                    libraries.kernels(), libraries.dnnl(), CpuLibraries.threadsPerRank(threads, ranks), cores));
-            communicators.add(new LocalCommunicator(hub, libraries.orderedSum()));
+            CpuDevice device = new CpuDevice(
+                    libraries.kernels(), libraries.dnnl(), CpuLibraries.threadsPerRank(threads, ranks), cores);
+            devices.add(device);
+            communicators.add(new LocalCommunicator(hub, device::transfers));
         }
     }
 

@@ -1,11 +1,15 @@
 package io.tsp.program;
 
+import io.tsp.comm.CommunicationException;
 import io.tsp.comm.Communicator;
+import io.tsp.comm.RanksDisagreeException;
+import io.tsp.device.DeadlineException;
 import io.tsp.device.Device;
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
 import io.tsp.device.Stream;
 import io.tsp.device.Stream.Event;
+import io.tsp.device.Stream.Priority;
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.ComputeOp;
 import java.time.Duration;
@@ -34,11 +38,16 @@ final class Executor {
         this.schedule = schedule;
         int rank = schedule.program().rank();
         for (Lane lane : schedule.lanes()) {
-            streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key));
+            streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key, priority(key)));
         }
         for (Step step : schedule.program().steps()) {
             launches.add(bind(step, device, communicator, arenas));
         }
+    }
+
+    /** Compute waits for exchanges sooner than they for it. */
+    private static Priority priority(Lane lane) {
+        return lane == Lane.COMPUTE ? Priority.NORMAL : Priority.HIGH;
     }
 
     /** The most scratch memory that any op of each lane asks for. */
@@ -60,24 +69,32 @@ final class Executor {
         Lane lane = schedule.lanes().get(step.index());
         long workspace = arenas.workspaceAddress(lane);
         String label = "rank " + schedule.program().rank() + ", step " + step;
-        return switch (step.op()) {
+        Launch launch = switch (step.op()) {
             case ComputeOp op ->
-                new Guarded(
-                        label,
-                        device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane))),
-                        communicator);
+                device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane)));
             case CommunicationOp op ->
                 communicator.bind(
-                        op, new Communicator.Binding(step.lane().ordinal(), arenas::address, workspace, label));
+                        op,
+                        new Communicator.Binding(
+                                step.lane().ordinal(), stream(lane), arenas::address, workspace, label));
         };
+        return new Guarded(label, launch, communicator);
     }
 
     /** Names the step that failed, and tells the peers, who would wait for it. */
     private record Guarded(String label, Launch launch, Communicator communicator) implements Launch {
         @Override
+        public long peersArrivedNanos() {
+            return launch.peersArrivedNanos();
+        }
+
+        @Override
         public void run() {
             try {
                 launch.run();
+            } catch (StepException | CommunicationException | DeadlineException | RanksDisagreeException e) {
+                // Peers have told this one, or it has told them.
+                throw e;
             } catch (RuntimeException e) {
                 StepException failure = new StepException(label + ": " + e.getMessage(), e);
                 communicator.abort(failure);
@@ -99,8 +116,8 @@ final class Executor {
         enqueue(_ -> Optional.empty());
     }
 
-    /** The same with something behind each step on its stream, before any step that waits for it. */
-    void enqueue(Function<Step, Optional<Launch>> after) {
+    /** The same with something that the host does behind each step, before any step that waits for it. */
+    void enqueue(Function<Step, Optional<Runnable>> after) {
         starts = new ArrayList<>();
         ends = new ArrayList<>();
         begins = new EnumMap<>(Lane.class);
@@ -112,7 +129,7 @@ final class Executor {
             }
             starts.add(stream.record());
             stream.enqueue(launches.get(step.index()));
-            after.apply(step).ifPresent(stream::enqueue);
+            after.apply(step).ifPresent(stream::enqueueHost);
             ends.add(stream.record());
         }
     }

@@ -24,8 +24,9 @@ public final class Ranks implements Cluster {
         LocalHub hub = new LocalHub(deadline());
         for (int rank = 0; rank < count; rank++) {
             int threads = count == 1 ? CORES : 1;
-            devices.add(new CpuDevice(libraries.kernels(), libraries.dnnl(), threads, cores));
-            communicators.add(new LocalCommunicator(hub, libraries.orderedSum()));
+            Device device = new CpuDevice(libraries.kernels(), libraries.dnnl(), threads, cores);
+            devices.add(device);
+            communicators.add(new LocalCommunicator(hub, device::transfers));
         }
     }
 

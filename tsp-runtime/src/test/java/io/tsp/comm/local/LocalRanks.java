@@ -3,6 +3,8 @@ package io.tsp.comm.local;
 import io.tsp.comm.Communicator;
 import io.tsp.device.Launch;
 import io.tsp.device.OrderedSum;
+import io.tsp.device.Stream;
+import io.tsp.device.cpu.CpuTransfers;
 import io.tsp.ffm.Memory;
 import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp;
@@ -43,6 +45,9 @@ final class LocalRanks implements AutoCloseable {
         }
     };
 
+    /** CPU ranks exchange on the thread that asks for it. */
+    private static final Stream NONE = new NoStream();
+
     private final int size;
     private final Group group;
     private final Arena arena = Arena.ofShared();
@@ -55,7 +60,7 @@ final class LocalRanks implements AutoCloseable {
         this.group = new Group("test", IntStream.range(0, size).boxed().toList());
         LocalHub hub = new LocalHub(deadline);
         for (int rank = 0; rank < size; rank++) {
-            communicators.add(new LocalCommunicator(hub, SUM));
+            communicators.add(new LocalCommunicator(hub, _ -> new CpuTransfers(SUM)));
         }
     }
 
@@ -112,7 +117,7 @@ final class LocalRanks implements AutoCloseable {
 
     Launch bind(int rank, int channel, CommunicationOp op) {
         String label = "rank " + rank + ", label " + op.name();
-        return communicators.get(rank).bind(op, new Communicator.Binding(channel, this::address, 0, label));
+        return communicators.get(rank).bind(op, new Communicator.Binding(channel, NONE, this::address, 0, label));
     }
 
     /** Runs an op on every rank at once. */
