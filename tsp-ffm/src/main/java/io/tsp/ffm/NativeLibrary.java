@@ -11,6 +11,11 @@ public enum NativeLibrary {
             "libtsp_kernels_cpu.so",
             "/io/tsp/ffm/native/linux-x86_64/",
             "/io/tsp/ffm/native/linux-x86_64/native.sha256"),
+    /** Our kernels for NVIDIA GPUs, present where the build had CUDA's compiler. */
+    KERNELS_CUDA(
+            "libtsp_kernels_cuda.so",
+            "/io/tsp/ffm/native/linux-x86_64/",
+            "/io/tsp/ffm/native/linux-x86_64/native.sha256"),
     /** The shim over MPI, present where the build found one; loading it loads that MPI. */
     MPI("libtsp_mpi.so", "/io/tsp/ffm/native/linux-x86_64/", "/io/tsp/ffm/native/linux-x86_64/native.sha256");
 

@@ -1,6 +1,7 @@
 package io.tsp.ffm;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.URL;
@@ -11,7 +12,9 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -65,11 +68,38 @@ final class ResourceCache {
             checksums.verify(folder, library.fileName());
             return folder;
         } catch (IOException e) {
-            throw new NativeLibraryException(
-                    "Cannot unpack " + url + " into " + root + ": " + e
-                            + "; set TSP_CACHE_DIR to a folder that you own and can write",
-                    e);
+            throw cannotUnpack(url, e);
         }
+    }
+
+    /**
+     * Makes a single file of the class path available, in a folder named by the file's own SHA-256.
+     *
+     * @param name the name it is to have
+     */
+    Path unpack(URL file, String name) {
+        try (InputStream in = file.openStream()) {
+            byte[] content = in.readAllBytes();
+            requirePrivate();
+            Path target = Files.createDirectories(root.resolve(
+                            HexFormat.of().formatHex(Checksums.sha256().digest(content))))
+                    .resolve(name);
+            if (!Files.exists(target) || !Arrays.equals(Files.readAllBytes(target), content)) {
+                Path partial = Files.createTempFile(root, name, ".part");
+                Files.write(partial, content);
+                Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+            }
+            return target;
+        } catch (IOException e) {
+            throw cannotUnpack(file, e);
+        }
+    }
+
+    private NativeLibraryException cannotUnpack(URL url, IOException e) {
+        return new NativeLibraryException(
+                "Cannot unpack " + url + " into " + root + ": " + e
+                        + "; set TSP_CACHE_DIR to a folder that you own and can write",
+                e);
     }
 
     private Path unpack(URL folder, Checksums checksums) throws IOException {
