@@ -25,25 +25,35 @@ final class MatmulCase {
     private final double[][] before;
     private final MemorySegment scratchpad;
 
+    /** With operands off every alignment but their element's own. */
     MatmulCase(MatmulSpec spec, long scratchpadBytes, Arena arena, long seed) {
+        this(spec, scratchpadBytes, arena, seed, 1);
+    }
+
+    /** @param alignment bytes on which operands lie, and not on twice as many; at least an element's */
+    MatmulCase(MatmulSpec spec, long scratchpadBytes, Arena arena, long seed, int alignment) {
         this.spec = spec;
         Random random = new Random(seed);
-        src = new Operand(spec.src(), spec.m(), spec.k(), arena, random);
-        weights = new Operand(spec.weights(), spec.k(), spec.n(), arena, random);
+        src = new Operand(spec.src(), spec.m(), spec.k(), arena, random, alignment);
+        weights = new Operand(spec.weights(), spec.k(), spec.n(), arena, random, alignment);
         Dtype biasDtype = spec.bias() == Bias.BF16 ? Dtype.BF16 : Dtype.F32;
-        bias = new Operand(Matrix.of(biasDtype, Math.max(1, spec.n())), 1, spec.n(), arena, random);
-        dst = new Operand(spec.dst(), spec.m(), spec.n(), arena, random);
+        bias = new Operand(Matrix.of(biasDtype, Math.max(1, spec.n())), 1, spec.n(), arena, random, alignment);
+        dst = new Operand(spec.dst(), spec.m(), spec.n(), arena, random, alignment);
         before = new double[(int) spec.m()][(int) spec.n()];
         for (int i = 0; i < spec.m(); i++) {
             for (int j = 0; j < spec.n(); j++) {
                 before[i][j] = dst.get(i, j);
             }
         }
-        scratchpad = arena.allocate(Math.max(1, scratchpadBytes), 64);
+        scratchpad = arena.allocate(Math.max(1, scratchpadBytes), 256);
     }
 
     void execute(Matmul matmul) {
         matmul.execute(src.address(), weights.address(), bias.address(), dst.address(), scratchpad.address());
+    }
+
+    void execute(GpuMatmul matmul) {
+        matmul.execute(src.address(), weights.address(), bias.address(), dst.address(), scratchpad.address(), 0);
     }
 
     MemorySegment result() {
@@ -89,14 +99,16 @@ final class MatmulCase {
         private final Matrix matrix;
         private final long rows;
         private final long columns;
+        /** Elements before the matrix, as many as behind it. */
+        private final long first;
 
-        Operand(Matrix matrix, long rows, long columns, Arena arena, Random random) {
+        Operand(Matrix matrix, long rows, long columns, Arena arena, Random random, int alignment) {
+            first = Math.max(1, alignment / matrix.dtype().bytes());
             this.matrix = matrix;
             this.rows = rows;
             this.columns = columns;
             long stored = Math.max(1, matrix.transposed() ? columns : rows);
-            // One element off every alignment but the element's own.
-            long elements = stored * matrix.leadingStride() + 2;
+            long elements = stored * matrix.leadingStride() + 2 * first;
             segment = arena.allocate(elements * matrix.dtype().bytes(), 64);
             for (long e = 0; e < elements; e++) {
                 set(e, GUARD);
@@ -109,7 +121,7 @@ final class MatmulCase {
         }
 
         long address() {
-            return segment.address() + matrix.dtype().bytes();
+            return segment.address() + first * matrix.dtype().bytes();
         }
 
         double get(long i, long j) {
@@ -119,8 +131,8 @@ final class MatmulCase {
         void assertGuards() {
             long elements = segment.byteSize() / matrix.dtype().bytes();
             for (long e = 0; e < elements; e++) {
-                long row = Math.floorDiv(e - 1, matrix.leadingStride());
-                long column = Math.floorMod(e - 1, matrix.leadingStride());
+                long row = Math.floorDiv(e - first, matrix.leadingStride());
+                long column = Math.floorMod(e - first, matrix.leadingStride());
                 if (row < 0 || row >= rows || column >= columns) {
                     long at = e;
                     assertEquals((double) rounded(GUARD), read(e), () -> "padding written at element " + at);
@@ -130,7 +142,7 @@ final class MatmulCase {
 
         private long element(long i, long j) {
             long ld = matrix.leadingStride();
-            return 1 + (matrix.transposed() ? j * ld + i : i * ld + j);
+            return first + (matrix.transposed() ? j * ld + i : i * ld + j);
         }
 
         private double read(long element) {
