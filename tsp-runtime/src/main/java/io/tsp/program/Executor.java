@@ -28,6 +28,7 @@ import java.util.function.Function;
  */
 final class Executor {
     private final Schedule schedule;
+    private final Communicator communicator;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final List<Launch> launches = new ArrayList<>();
     private List<Event> starts = List.of();
@@ -36,12 +37,13 @@ final class Executor {
 
     Executor(Schedule schedule, Device device, Communicator communicator, Arenas arenas) {
         this.schedule = schedule;
+        this.communicator = communicator;
         int rank = schedule.program().rank();
         for (Lane lane : schedule.lanes()) {
             streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key, priority(key)));
         }
         for (Step step : schedule.program().steps()) {
-            launches.add(bind(step, device, communicator, arenas));
+            launches.add(bind(step, device, arenas));
         }
     }
 
@@ -65,7 +67,7 @@ final class Executor {
         return most;
     }
 
-    private Launch bind(Step step, Device device, Communicator communicator, Arenas arenas) {
+    private Launch bind(Step step, Device device, Arenas arenas) {
         Lane lane = schedule.lanes().get(step.index());
         long workspace = arenas.workspaceAddress(lane);
         String label = "rank " + schedule.program().rank() + ", step " + step;
@@ -136,8 +138,14 @@ final class Executor {
 
     /** Waits until everything enqueued is done. */
     void synchronize(Duration deadline) {
-        for (Stream stream : streams.values()) {
-            stream.synchronize(deadline);
+        try {
+            for (Stream stream : streams.values()) {
+                stream.synchronize(deadline);
+            }
+        } catch (RuntimeException e) {
+            // Work on a GPU fails when nobody looks; peers would wait for this rank.
+            communicator.abort(e);
+            throw e;
         }
     }
 
