@@ -68,6 +68,12 @@ public final class NativeLibraries {
                 + "; build it with 'mvn package', or set TSP_NATIVE_DIR to the folder that has it");
     }
 
+    /** Whether {@link #load} would find a file, for libraries that not every build has. */
+    public boolean has(NativeLibrary library) {
+        return folders(library).stream().anyMatch(folder -> Files.isRegularFile(folder.resolve(library.fileName())))
+                || ((explicit == null || !library.ours()) && cache.has(library));
+    }
+
     private List<Path> folders(NativeLibrary library) {
         List<Path> folders = new ArrayList<>();
         if (explicit != null) {

@@ -46,6 +46,15 @@ final class ResourceCache {
         return new ResourceCache(caches.resolve("tsp").toAbsolutePath());
     }
 
+    /** Whether the class path has the library. */
+    boolean has(NativeLibrary library) {
+        return ResourceCache.class.getResource(resource(library)) != null;
+    }
+
+    private static String resource(NativeLibrary library) {
+        return library.folder() + library.fileName();
+    }
+
     /**
      * Makes the resource folder of {@code library} available as files.
      *
@@ -54,7 +63,7 @@ final class ResourceCache {
      */
     @Nullable
     Path unpack(NativeLibrary library, List<String> tried) {
-        String resource = library.folder() + library.fileName();
+        String resource = resource(library);
         URL url = ResourceCache.class.getResource(resource);
         if (url == null) {
             tried.add("resource " + resource + " of the class path (not there)");

@@ -20,6 +20,16 @@ final class CLibrary {
         return library;
     }
 
+    /** A shared library of source that needs headers of these folders. */
+    static Path compile(Path folder, String name, String source, List<Path> includes)
+            throws IOException, InterruptedException {
+        Path library = folder.resolve(name);
+        List<String> options = new ArrayList<>(List.of("-shared", "-fPIC", "-o", library.toString()));
+        includes.forEach(include -> options.addAll(List.of("-I", include.toString())));
+        cc(folder, source, options.toArray(String[]::new));
+        return library;
+    }
+
     /** Fails with the compiler's words if {@code source} is not valid C11. */
     static void check(Path folder, String source) throws IOException, InterruptedException {
         cc(folder, source, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only");

@@ -113,6 +113,24 @@ class CublasLtTest {
     }
 
     @Test
+    void theLeastAlignedOperandDecides() {
+        MatmulSpec spec = spec(1, 1, 1, 0b000010);
+        try (Arena arena = Arena.ofConfined();
+                GpuMatmul matmul = cublas.matmul(spec)) {
+            long memory = arena.allocate(4096, 256).address();
+            long workspace = memory + 2048;
+            for (int odd = 0; odd < 4; odd++) {
+                long[] at = {memory, memory + 64, memory + 128, memory + 192};
+                matmul.execute(at[0], at[1], at[2], at[3], workspace, 0);
+                assertEquals(16, fake.read("alignment"));
+                at[odd] += 4;
+                matmul.execute(at[0], at[1], at[2], at[3], workspace, 0);
+                assertEquals(4, fake.read("alignment"), "operand " + odd);
+            }
+        }
+    }
+
+    @Test
     void aDeviceWithoutAlgorithmsForOddAddressesSaysSo() throws Exception {
         FakeCublasLt narrow = FakeCublasLt.compile(folder, VERSION, false);
         MatmulSpec spec = spec(4, 6, 8, 0);

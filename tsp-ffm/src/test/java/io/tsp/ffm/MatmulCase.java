@@ -46,6 +46,8 @@ final class MatmulCase {
             }
         }
         scratchpad = arena.allocate(Math.max(1, scratchpadBytes), 256);
+        // NaN in both dtypes: nobody may take it for zeros.
+        scratchpad.fill((byte) 0xff);
     }
 
     void execute(Matmul matmul) {

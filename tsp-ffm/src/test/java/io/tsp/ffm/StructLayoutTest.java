@@ -35,6 +35,27 @@ class StructLayoutTest {
         CLibrary.check(folder, source.append("extern int unused;\n").toString());
     }
 
+    /** The headers are those that the bindings were made from, or later ones. */
+    @ParameterizedTest
+    @CsvSource({"cudart, 2", "cublaslt, 3", "nccl, 3"})
+    void vendorsStructsAreThoseOfC(String binding, int count) throws Exception {
+        List<Path> includes = VendorHeaders.require(binding);
+        List<GroupLayout> structs = structs(binding);
+        assertEquals(count, structs.size(), "structs in " + BINDINGS.resolve(binding));
+        Path header =
+                BINDINGS.resolve("../../../../../jextract/" + binding + ".h").toRealPath();
+        StringBuilder source = new StringBuilder("#include <stddef.h>\n#include \"%s\"\n".formatted(header));
+        for (GroupLayout struct : structs) {
+            // C's own tag where the struct has no typedef of that name.
+            String name = struct.name().orElseThrow();
+            if (name.startsWith("tsp_") || name.startsWith("ncclConfig")) {
+                source.append("typedef struct %s %s;\n".formatted(name, name));
+            }
+            assertLayout(struct, source);
+        }
+        CLibrary.compile(folder, "layouts.so", source.toString(), includes);
+    }
+
     private static void assertLayout(GroupLayout struct, StringBuilder source) {
         String name = struct.name().orElseThrow();
         source.append("_Static_assert(sizeof(%s) == %d, \"size of %s\");\n".formatted(name, struct.byteSize(), name));

@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** GPUs and their libraries: looked for by name, never loaded, because this build has no kernels for them. */
+/** GPUs and their libraries: NVIDIA's are asked, AMD's looked for by name, because no build has kernels for them. */
 final class AcceleratorChecks {
     private static final List<String> FOLDERS = List.of(
             "usr/lib/x86_64-linux-gnu",
@@ -35,15 +35,14 @@ final class AcceleratorChecks {
 
     List<Finding> findings() {
         List<Finding> findings = new ArrayList<>();
-        findings.add(Finding.note("kernels", "this build has none for GPUs; ranks run on the CPU", ""));
         findings.add(count("NVIDIA GPUs", entries("dev", "nvidia[0-9]*").size()));
+        findings.add(library("CUDA driver", "libcuda.so.1"));
+        findings.addAll(new NvidiaChecks(environment, root).findings());
         findings.add(count(
                 "AMD GPUs",
                 entries("sys/class/kfd/kfd/topology/nodes", "*").stream()
                         .filter(AcceleratorChecks::computes)
                         .count()));
-        findings.add(library("CUDA driver", "libcuda.so.1"));
-        findings.add(library("NCCL", "libnccl.so.2"));
         findings.add(library("HIP", "libamdhip64.so"));
         findings.add(library("RCCL", "librccl.so"));
         return findings;

@@ -8,6 +8,7 @@ import io.tsp.device.Device;
 import io.tsp.evaluate.InsufficientMemoryException;
 import io.tsp.evaluate.NumericException;
 import io.tsp.ffm.GpuException;
+import io.tsp.ffm.GpuOutOfMemoryException;
 import io.tsp.ffm.NativeException;
 import io.tsp.ffm.NativeLibraryException;
 import io.tsp.ffm.Status;
@@ -35,8 +36,10 @@ record Failure(ExitCode code, String sentence) {
     private static Optional<ExitCode> code(Throwable thrown) {
         return Optional.ofNullable(
                 switch (thrown) {
-                    case UsageException _, InsufficientMemoryException _, Device.OutOfMemoryException _ ->
-                        ExitCode.USAGE;
+                    case UsageException _,
+                            InsufficientMemoryException _,
+                            Device.OutOfMemoryException _,
+                            GpuOutOfMemoryException _ -> ExitCode.USAGE;
                     case ModelException e ->
                         e.part() == ModelException.Part.CONFIG ? ExitCode.MODEL_CONFIG : ExitCode.MODEL_FILE;
                     case CommunicationException _ -> ExitCode.PEER_LOST;

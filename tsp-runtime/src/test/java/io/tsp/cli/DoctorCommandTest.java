@@ -3,15 +3,21 @@ package io.tsp.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.tsp.ffm.GpuProperties;
+import io.tsp.ffm.GpuRuntime;
 import io.tsp.report.DoctorReport.Finding;
 import io.tsp.report.DoctorReport.Level;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.BiPredicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -185,5 +191,90 @@ class DoctorCommandTest {
                 root.resolve("opt/rocm/lib/librccl.so").toString(),
                 find(findings, "RCCL").value());
         assertEquals("no libcuda.so.1", find(findings, "CUDA driver").value());
+    }
+
+    private Finding accelerator(Map<String, String> environment, String name) {
+        return find(new AcceleratorChecks(environment, root).findings(), name);
+    }
+
+    /** What is not there, or is no library, is said with what to do, and never ends the command. */
+    @Test
+    void nvidiasLibrariesAreNamedOrMissed() throws IOException {
+        Path runtime = root.resolve("usr/local/cuda/lib64/libcudart.so.13");
+        assertEquals("none", accelerator(Map.of(), "CUDA runtime").value());
+        assertTrue(accelerator(Map.of(), "CUDA runtime").advice().contains("pip install nvidia-cuda-runtime"));
+        assertTrue(accelerator(Map.of(), "cuBLASLt").advice().contains("pip install nvidia-cublas"));
+        assertEquals(
+                "this build has none", accelerator(Map.of(), "CUDA kernels").value());
+        assertEquals(
+                Finding.note(
+                        "--device cuda",
+                        "cannot be used: no CUDA runtime, no cuBLASLt, no NCCL, no kernels in this build",
+                        ""),
+                accelerator(Map.of(), "--device cuda"));
+        file("usr/local/cuda/lib64/libcudart.so.13", "no library");
+        Finding broken = accelerator(Map.of(), "CUDA runtime");
+        assertEquals(Level.NOTE, broken.level());
+        assertEquals(runtime.toString(), broken.value());
+        assertTrue(broken.advice().startsWith("Cannot load CUDA from " + runtime + ": "), broken.advice());
+        assertTrue(accelerator(Map.of(), "--device cuda").value().contains("no usable CUDA runtime, no cuBLASLt"));
+    }
+
+    @Test
+    void cudasSettingsAreExplained() {
+        String queues = "CUDA_DEVICE_MAX_CONNECTIONS";
+        assertEquals(
+                Finding.ok(queues, "is not set: 8 hardware queues for each device"), accelerator(Map.of(), queues));
+        assertEquals(
+                Finding.ok(queues, "=32 hardware queues for each device"), accelerator(Map.of(queues, "32"), queues));
+        assertEquals(Level.NOTE, accelerator(Map.of(queues, "1"), queues).level());
+        assertEquals(
+                "=EAGER",
+                accelerator(Map.of("CUDA_MODULE_LOADING", "EAGER"), "CUDA_MODULE_LOADING")
+                        .value());
+    }
+
+    /** The real runtime, asked where there is no driver. */
+    @Test
+    void aRuntimeWithoutADriverIsLoadedAndAsked() {
+        Path runtime = Path.of("/usr/local/cuda/lib64/libcudart.so.13");
+        assumeTrue(Files.exists(runtime), "no " + runtime);
+        assumeFalse(Files.exists(Path.of("/dev/nvidiactl")), "this machine has an NVIDIA driver");
+        Map<String, String> environment = Map.of("TSP_CUDART_LIBRARY", runtime.toString());
+        assertTrue(accelerator(environment, "CUDA runtime").value().matches("13\\.\\d+, " + runtime));
+        assertTrue(accelerator(environment, "devices").advice().startsWith("No NVIDIA GPU can be used: "));
+        assertTrue(accelerator(environment, "--device cuda").value().contains("no usable NVIDIA GPU, no cuBLASLt"));
+    }
+
+    /** @param reaches whether a device can use a peer's memory */
+    private static GpuRuntime devices(int count, BiPredicate<Integer, Integer> reaches) {
+        return (GpuRuntime) Proxy.newProxyInstance(
+                GpuRuntime.class.getClassLoader(),
+                new Class<?>[] {GpuRuntime.class},
+                (proxy, method, arguments) -> switch (method.getName()) {
+                    case "deviceCount" -> count;
+                    case "canAccessPeer" -> reaches.test((Integer) arguments[0], (Integer) arguments[1]);
+                    case "properties" ->
+                        new GpuProperties("Some GPU", 9, 0, 132, 80L << 30, 3, "0000:0" + arguments[0] + ":00.0", "");
+                    default -> throw new AssertionError("doctor must not call " + method);
+                });
+    }
+
+    @Test
+    void devicesAndTheirPeersAreDescribed() {
+        List<Finding> one = NvidiaChecks.devices(devices(1, (device, peer) -> true));
+        assertEquals(
+                List.of(Finding.ok(
+                        "device 0",
+                        "Some GPU, compute capability 9.0, 80.0 GiB, 132 SMs, 3 copy engines, 0000:00:00.0")),
+                one);
+        assertEquals(
+                "every device reaches every other",
+                find(NvidiaChecks.devices(devices(3, (device, peer) -> true)), "peer access")
+                        .value());
+        assertEquals(
+                "0: 1 2, 1: 2, 2: none",
+                find(NvidiaChecks.devices(devices(3, (device, peer) -> device < peer)), "peer access")
+                        .value());
     }
 }
