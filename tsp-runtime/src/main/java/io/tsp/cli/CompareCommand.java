@@ -205,13 +205,7 @@ final class CompareCommand implements Callable<Integer> {
     private ComparisonReport report(OpenModel model, Input input, String device, List<SchemeResult> results) {
         return new ComparisonReport(
                 new ComparisonReport.Conditions(
-                        mode,
-                        model.name(),
-                        models.dtypeName(),
-                        input.batch(),
-                        input.seq(),
-                        device,
-                        ranks.threads()),
+                        mode, model.name(), models.dtypeName(), input.batch(), input.seq(), device, ranks.threads()),
                 results);
     }
 

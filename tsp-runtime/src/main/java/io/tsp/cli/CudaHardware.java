@@ -50,8 +50,7 @@ final class CudaHardware implements Hardware {
      * @throws NativeLibraryException if there is no GPU, or a library is missing or does not fit this build
      */
     static CudaHardware open(Map<String, String> environment, boolean syncCheck) {
-        GpuLibraries libraries =
-                new GpuLibraries(environment, Path.of("/"), CudaHardware.class.getClassLoader());
+        GpuLibraries libraries = new GpuLibraries(environment, Path.of("/"), CudaHardware.class.getClassLoader());
         CudaRuntime runtime = CudaRuntime.load(libraries);
         runtime.deviceCount();
         runtime.setDevice(0);

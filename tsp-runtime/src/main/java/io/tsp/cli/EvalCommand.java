@@ -95,8 +95,9 @@ final class EvalCommand implements Callable<Integer> {
                 ForwardPlan plan = ForwardPlan.of(
                         scheme, ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
                 Outcome outcome;
-                try (GradientsOutput output =
-                        gradients == null ? null : GradientsOutput.create(gradients, plan, model, input, clusters.memory())) {
+                try (GradientsOutput output = gradients == null
+                        ? null
+                        : GradientsOutput.create(gradients, plan, model, input, clusters.memory())) {
                     outcome = run(clusters, plan, model, input, file);
                     if (output != null) {
                         output.write(terminal, clusters, schemes.ranks(), model, input);

@@ -25,7 +25,8 @@ final class GradientsOutput implements AutoCloseable {
         this.file = file;
     }
 
-    static GradientsOutput create(Path target, ForwardPlan forward, OpenModel model, Input input, AvailableMemory available) {
+    static GradientsOutput create(
+            Path target, ForwardPlan forward, OpenModel model, Input input, AvailableMemory available) {
         if (Files.exists(target) && !Files.isRegularFile(target)) {
             throw new UsageException("--gradients " + target + " is there and is not a file; choose another name");
         }

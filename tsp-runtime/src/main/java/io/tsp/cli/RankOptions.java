@@ -2,7 +2,6 @@ package io.tsp.cli;
 
 import io.tsp.scheme.Scheme;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;

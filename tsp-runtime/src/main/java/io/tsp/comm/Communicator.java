@@ -26,8 +26,7 @@ public interface Communicator extends AutoCloseable {
      * @param workspace address of the scratch memory
      * @param label what an error calls this exchange
      */
-    record Binding(
-            int channel, Stream stream, ToLongFunction<Tensor> address, long workspace, String label) {}
+    record Binding(int channel, Stream stream, ToLongFunction<Tensor> address, long workspace, String label) {}
 
     /** Scratch memory that each run of the op needs. */
     long workspaceBytes(CommunicationOp op);

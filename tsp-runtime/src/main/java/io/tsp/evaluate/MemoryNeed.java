@@ -71,7 +71,8 @@ public record MemoryNeed(
     /** Outside of programs. */
     private long keptBytes(List<Integer> ranks) {
         long kept = ranks.stream().mapToLong(hostBytes::get).sum();
-        return kept + readers.stream().mapToLong(reader -> reader.keptBytes(ranks)).sum();
+        return kept
+                + readers.stream().mapToLong(reader -> reader.keptBytes(ranks)).sum();
     }
 
     /** Planned bytes in each place: the host first, then the GPUs. */
@@ -120,7 +121,9 @@ public record MemoryNeed(
         List<Map<MemoryClass, Long>> demands = demands(ranks, available);
         for (int place = 0; place < demands.size(); place++) {
             if (sum(demands.get(place)) > available.bytes(place)) {
-                int sharing = place == 0 ? ranks.size() : available.on(place - 1, ranks).size();
+                int sharing = place == 0
+                        ? ranks.size()
+                        : available.on(place - 1, ranks).size();
                 return Optional.of(
                         sentence(demands.get(place), sharing, AvailableMemory.name(place), available.bytes(place)));
             }

@@ -72,8 +72,7 @@ final class Executor {
         long workspace = arenas.workspaceAddress(lane);
         String label = "rank " + schedule.program().rank() + ", step " + step;
         Launch launch = switch (step.op()) {
-            case ComputeOp op ->
-                device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane)));
+            case ComputeOp op -> device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane)));
             case CommunicationOp op ->
                 communicator.bind(
                         op,

@@ -74,8 +74,8 @@ class ComparisonTest {
         };
         RandomWeights weights = new RandomWeights(CONFIG, 0);
         Workload workload = new ForwardWorkload(CONFIG, DType.F32, BATCH, weights);
-        Comparison.Task task =
-                new Comparison.Task(CONFIG, DType.F32, BATCH, weights, workload, true, schemes, 2, AvailableMemory.ofHost(availableBytes));
+        Comparison.Task task = new Comparison.Task(
+                CONFIG, DType.F32, BATCH, weights, workload, true, schemes, 2, AvailableMemory.ofHost(availableBytes));
         return new Comparison(task, ComparisonTest::ranks, progress).run();
     }
 

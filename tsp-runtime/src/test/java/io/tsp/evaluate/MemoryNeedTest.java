@@ -20,9 +20,7 @@ class MemoryNeedTest {
     /** Three ranks; for each the host keeps 1000 bytes. */
     private static MemoryNeed need() {
         MemoryNeed plain = ForwardPlan.of(
-                        Schemes.of("tsp", 3, 1),
-                        new ForwardRequest(
-                                Presets.of("tiny"), DType.F32, 1, 64, false, false))
+                        Schemes.of("tsp", 3, 1), new ForwardRequest(Presets.of("tiny"), DType.F32, 1, 64, false, false))
                 .memory();
         return new MemoryNeed(plain.scheme(), plain.dtype(), plain.programs(), List.of(), List.of(1000L, 1000L, 1000L));
     }
@@ -36,7 +34,8 @@ class MemoryNeedTest {
     @Test
     void ranksOnTheCpuShareTheHost() {
         long all = bytes(List.of(0, 1, 2));
-        assertTrue(need().shortage(List.of(0, 1, 2), AvailableMemory.ofHost(all)).isEmpty());
+        assertTrue(
+                need().shortage(List.of(0, 1, 2), AvailableMemory.ofHost(all)).isEmpty());
         String text = need().shortage(List.of(0, 1, 2), AvailableMemory.ofHost(all - 1))
                 .orElseThrow();
         assertTrue(text.contains("for its 3 ranks here"), text);

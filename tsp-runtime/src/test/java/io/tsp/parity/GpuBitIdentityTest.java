@@ -46,8 +46,9 @@ class GpuBitIdentityTest {
             try (forward) {
                 for (int i = 0; i < 2; i++) {
                     Outcome found = forward.run();
-                    assertTrue(found.sameBits(expected), () -> run + ", " + mode + ": loss " + found.loss() + ", not "
-                            + expected.loss());
+                    assertTrue(
+                            found.sameBits(expected),
+                            () -> run + ", " + mode + ": loss " + found.loss() + ", not " + expected.loss());
                 }
             }
             assertEquals("0 streams, 0 events, 0 blocks", forward.ranks().leaks());

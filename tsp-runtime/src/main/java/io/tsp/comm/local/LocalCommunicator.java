@@ -48,7 +48,8 @@ public final class LocalCommunicator implements Communicator {
             @Override
             void work(Meeting meeting) {
                 if (op.self() != op.root()) {
-                    transfers.copy(mine, meeting.addresses(op.root())[0], op.buffer().bytes());
+                    transfers.copy(
+                            mine, meeting.addresses(op.root())[0], op.buffer().bytes());
                 }
             }
         };
@@ -94,7 +95,8 @@ public final class LocalCommunicator implements Communicator {
                 sumPart(meeting, parts.get(op.self()), op.self());
                 finish(meeting, op.self());
                 for (int i : peers(op)) {
-                    transfers.copy(mine[i], meeting.addresses(i)[i], parts.get(i).bytes());
+                    transfers.copy(
+                            mine[i], meeting.addresses(i)[i], parts.get(i).bytes());
                 }
             }
         };
@@ -247,11 +249,7 @@ public final class LocalCommunicator implements Communicator {
         public final void run() {
             Group group = op.group();
             Meeting meeting = hub.meeting(
-                    binding.channel(),
-                    group,
-                    group.ranks(),
-                    next(binding.channel() + ":" + group),
-                    binding.label());
+                    binding.channel(), group, group.ranks(), next(binding.channel() + ":" + group), binding.label());
             meeting.arrive(op.self(), op.signature(), mine, transfers.mark());
             arrivals = awaitAll(meeting.awaitArrived(hub.deadline()));
             work(meeting);

@@ -31,7 +31,8 @@ final class Meeting {
         this.what = what;
         this.ranks = ranks;
         this.posted = new long[ranks.size()][];
-        this.marks = ranks.stream().map(_ -> (List<Event>) new ArrayList<Event>()).toList();
+        this.marks =
+                ranks.stream().map(_ -> (List<Event>) new ArrayList<Event>()).toList();
     }
 
     /**

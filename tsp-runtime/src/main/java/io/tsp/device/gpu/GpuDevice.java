@@ -146,7 +146,8 @@ public final class GpuDevice implements Device {
         return rank.syncCheck
                 ? cause
                 : new IllegalStateException(
-                        cause.getMessage() + "; it may be work enqueued earlier that failed: run again with --sync-check"
+                        cause.getMessage()
+                                + "; it may be work enqueued earlier that failed: run again with --sync-check"
                                 + " to learn which",
                         cause);
     }

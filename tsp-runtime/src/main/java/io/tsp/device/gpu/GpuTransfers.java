@@ -19,8 +19,7 @@ final class GpuTransfers implements Transfers {
     @Override
     public void copy(long target, long source, long bytes) {
         if (bytes > 0) {
-            device.issue(
-                    stream, () -> device.runtime().copy(device.ordinal(), target, source, bytes, stream.handle()));
+            device.issue(stream, () -> device.runtime().copy(device.ordinal(), target, source, bytes, stream.handle()));
         }
     }
 

@@ -132,7 +132,8 @@ public final class KernelLibrary {
         public Launch bind(Binding binding) {
             ToLongFunction<Tensor> address = binding.address();
             MemorySegment args = arguments.apply(new Structs(arena, address));
-            MemorySegment launch = launch(arena, binding.workspace(), binding.stream().handle());
+            MemorySegment launch =
+                    launch(arena, binding.workspace(), binding.stream().handle());
             NativeError error = new NativeError(arena);
             return () -> entry.run(args, launch, error);
         }

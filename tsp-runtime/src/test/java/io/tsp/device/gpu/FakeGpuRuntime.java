@@ -140,7 +140,11 @@ public final class FakeGpuRuntime implements GpuRuntime {
     private void refuseIfBroken(int device, String call) {
         if (broken.contains(device)) {
             throw new GpuException(
-                    name(), call, "an illegal memory access was encountered", "fakeErrorIllegalAddress", ILLEGAL_ADDRESS);
+                    name(),
+                    call,
+                    "an illegal memory access was encountered",
+                    "fakeErrorIllegalAddress",
+                    ILLEGAL_ADDRESS);
         }
     }
 
@@ -166,7 +170,8 @@ public final class FakeGpuRuntime implements GpuRuntime {
 
     @Override
     public GpuProperties properties(int device) {
-        return new GpuProperties("Fake " + device, 9, 0, 1, bytesOfEach, 1, "0000:00:0" + device + ".0", "0".repeat(32));
+        return new GpuProperties(
+                "Fake " + device, 9, 0, 1, bytesOfEach, 1, "0000:00:0" + device + ".0", "0".repeat(32));
     }
 
     @Override

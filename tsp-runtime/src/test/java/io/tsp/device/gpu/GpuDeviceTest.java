@@ -152,6 +152,17 @@ class GpuDeviceTest {
         assertEquals("0 streams, 0 events, 0 blocks", runtime.leaks());
     }
 
+    /** The host may notice a failure while the issuing thread notices another. */
+    @Test
+    void ofTwoFailuresTheFirstIsKept() throws InterruptedException {
+        Issuer issuer = new Issuer("issuer");
+        RuntimeException first = new IllegalStateException("first");
+        assertSame(first, issuer.fail(first));
+        assertSame(first, issuer.fail(new IllegalStateException("second")));
+        assertSame(first, issuer.failure());
+        assertTrue(issuer.stop(SOON));
+    }
+
     @Test
     void aFailureOfTheGpuNamesTheWayToItsCause() {
         try (GpuDevice device = device(false)) {
