@@ -324,6 +324,7 @@ class GpuDeviceTest {
             assertEquals(bytes + 7L, buffer.bytes());
             buffer.fill((byte) -1);
             assertEquals(0, buffer.endOfBytesOtherThan((byte) -1));
+            runtime.dawdle(Duration.ofMillis(20));
             ByteBuffer source = ByteBuffer.wrap(image);
             buffer.write(3, source);
             assertFalse(source.hasRemaining());
