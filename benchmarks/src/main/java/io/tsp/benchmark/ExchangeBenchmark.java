@@ -61,11 +61,12 @@ public class ExchangeBenchmark {
         for (int rank = 0; rank < ranks; rank++) {
             Tensor buffer = bench.zeros("buffer " + rank, DType.F32, count);
             Tensor second = bench.zeros("second " + rank, DType.F32, count);
-            Communicator communicator = new LocalCommunicator(hub, bench.orderedSum());
+            Stream stream = bench.openStream("rank-" + rank);
+            Communicator communicator = new LocalCommunicator(hub, bench::transfers);
             launches.add(communicator.bind(
                     collective.op(group, rank, buffer, second),
-                    new Communicator.Binding(0, bench::address, 0, collective.toString())));
-            streams.add(bench.openStream("rank-" + rank));
+                    new Communicator.Binding(0, stream, bench::address, 0, collective.toString())));
+            streams.add(stream);
             buffers.add(buffer);
             results.add(collective.hasSecondBuffer() ? second : buffer);
         }

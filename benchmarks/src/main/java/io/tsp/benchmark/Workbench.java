@@ -3,11 +3,10 @@ package io.tsp.benchmark;
 import io.tsp.device.Buffer;
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
-import io.tsp.device.OrderedSum;
 import io.tsp.device.Stream;
+import io.tsp.device.Transfers;
 import io.tsp.device.cpu.Cores;
 import io.tsp.device.cpu.CpuDevice;
-import io.tsp.device.cpu.CpuOrderedSum;
 import io.tsp.ffm.Dnnl;
 import io.tsp.ffm.KernelTable;
 import io.tsp.ffm.NativeLibraries;
@@ -129,8 +128,8 @@ final class Workbench implements AutoCloseable {
         return stream;
     }
 
-    OrderedSum orderedSum() {
-        return new CpuOrderedSum(table);
+    Transfers transfers(Stream stream) {
+        return device.transfers(stream);
     }
 
     /** GFLOP/s that these threads reach with nothing but registers. */

@@ -1,8 +1,8 @@
 package io.tsp.cli;
 
 import io.tsp.comm.mpi.MpiWorld;
+import io.tsp.evaluate.AvailableMemory;
 import io.tsp.ffm.MpiTable;
-import io.tsp.ffm.NativeException;
 import io.tsp.ffm.NativeLibraries;
 import io.tsp.ffm.NativeLibrary;
 import io.tsp.ffm.NativeLibraryException;
@@ -20,12 +20,12 @@ final class Clusters implements AutoCloseable {
 
     private static final List<String> RANKS = List.of("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID");
 
-    private final CpuLibraries libraries;
+    private final Hardware hardware;
     private final @Nullable MpiWorld world;
     private boolean failed;
 
-    private Clusters(CpuLibraries libraries, @Nullable MpiWorld world) {
-        this.libraries = libraries;
+    private Clusters(Hardware hardware, @Nullable MpiWorld world) {
+        this.hardware = hardware;
         this.world = world;
     }
 
@@ -58,26 +58,32 @@ final class Clusters implements AutoCloseable {
      *
      * @throws NativeLibraryException if a library is missing or does not fit this build
      */
-    static Clusters open(Map<String, String> environment) {
-        CpuLibraries libraries = load();
+    static Clusters open(Map<String, String> environment, RankOptions ranks) {
         if (launchedRanks(environment).isEmpty()) {
-            return new Clusters(libraries, null);
+            return new Clusters(ranks.openHardware(environment), null);
         }
+        if (!ranks.isOnCpu()) {
+            throw new UsageException(
+                    "ranks on GPUs all live in one process; start it without a launcher, or use --device cpu");
+        }
+        CpuHardware hardware = CpuHardware.open();
         MpiTable table = MpiTable.open(NativeLibraries.standard().load(NativeLibrary.MPI));
-        return new Clusters(libraries, new MpiWorld(table));
+        return new Clusters(hardware, new MpiWorld(table));
     }
 
-    private static CpuLibraries load() {
-        try {
-            return CpuLibraries.load();
-        } catch (NativeException e) {
-            throw new NativeLibraryException(e.getMessage() + "; correct or unset TSP_CPU_ISA", e);
-        }
+    /** What a report calls what ranks compute on. */
+    String device() {
+        return hardware.name();
     }
 
-    /** The instruction set of the kernels in use. */
-    String isa() {
-        return libraries.kernels().isa();
+    /** What a sentence calls it. */
+    String description(int threads) {
+        return hardware.description(threads);
+    }
+
+    /** Memory that is free for ranks of this process. */
+    AvailableMemory memory() {
+        return hardware.memory();
     }
 
     /**
@@ -88,13 +94,16 @@ final class Clusters implements AutoCloseable {
      */
     Cluster cluster(int ranks, int threads, Duration deadline) {
         if (world == null) {
-            return new LocalCluster(libraries, ranks, threads, deadline);
+            return hardware.cluster(ranks, threads, deadline);
         }
         if (world.size() != ranks) {
             throw new UsageException("these options make " + ranks + " ranks, but the launcher has started "
                     + world.size() + "; start as many processes as --degree times --dp");
         }
-        return new MpiCluster(libraries, world, threads, deadline);
+        if (!(hardware instanceof CpuHardware cpu)) {
+            throw new IllegalStateException("ranks of a launcher on " + hardware.name());
+        }
+        return new MpiCluster(cpu.libraries(), world, threads, deadline);
     }
 
     /**
@@ -110,6 +119,6 @@ final class Clusters implements AutoCloseable {
         if (world != null && !failed) {
             world.close();
         }
-        libraries.close();
+        hardware.close();
     }
 }

@@ -13,7 +13,6 @@ import io.tsp.report.TraceReport;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.train.TrainingWorkload;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -116,11 +115,11 @@ final class CompareCommand implements Callable<Integer> {
         try (OpenModel model = models.open(DEFAULT_PRESET);
                 ReportFile json = outputs.openJson();
                 ReportFile trace = outputs.openTrace();
-                Clusters clusters = Clusters.open(terminal.environment())) {
+                Clusters clusters = Clusters.open(terminal.environment(), ranks)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
             announce(model, input, clusters);
             List<SchemeResult> results = run(model, input, schemes, clusters, recomputed);
-            ComparisonReport report = report(model, input, results);
+            ComparisonReport report = report(model, input, clusters.device(), results);
             show(report);
             if (json != null) {
                 json.write(report::write);
@@ -177,8 +176,7 @@ final class CompareCommand implements Callable<Integer> {
         terminal.out()
                 .println(model.name() + " " + (trains() ? "in training, " : "in ") + models.dtypeName() + ", "
                         + input.batch() + " x " + input.seq()
-                        + " tokens of " + input.name() + ", " + RankOptions.DEVICE + " " + clusters.isa() + ", "
-                        + ranks.threads() + (ranks.threads() == 1 ? " thread" : " threads"));
+                        + " tokens of " + input.name() + ", " + clusters.description(ranks.threads()));
     }
 
     private List<SchemeResult> run(
@@ -197,23 +195,17 @@ final class CompareCommand implements Callable<Integer> {
                 !trains(),
                 schemes,
                 repeat,
-                new Memory(Path.of("/")).usableBytes());
+                clusters.memory());
         try (ComparisonProgress progress = new ComparisonProgress(terminal)) {
             return new Comparison(task, count -> clusters.cluster(count, ranks.threads(), ranks.deadline()), progress)
                     .run();
         }
     }
 
-    private ComparisonReport report(OpenModel model, Input input, List<SchemeResult> results) {
+    private ComparisonReport report(OpenModel model, Input input, String device, List<SchemeResult> results) {
         return new ComparisonReport(
                 new ComparisonReport.Conditions(
-                        mode,
-                        model.name(),
-                        models.dtypeName(),
-                        input.batch(),
-                        input.seq(),
-                        RankOptions.DEVICE,
-                        ranks.threads()),
+                        mode, model.name(), models.dtypeName(), input.batch(), input.seq(), device, ranks.threads()),
                 results);
     }
 

@@ -91,12 +91,13 @@ final class EvalCommand implements Callable<Integer> {
             try (ReportFile json = speaks ? outputs.openJson() : null;
                     ReportFile trace = speaks ? outputs.openTrace() : null;
                     LogitsFile file = speaks && logits != null ? LogitsFile.create(logits, model, input) : null;
-                    Clusters clusters = Clusters.open(terminal.environment())) {
+                    Clusters clusters = Clusters.open(terminal.environment(), schemes.ranks())) {
                 ForwardPlan plan = ForwardPlan.of(
                         scheme, ForwardPlan.request(model.config(), models.dtype(), input.get(0), logits != null));
                 Outcome outcome;
-                try (GradientsOutput output =
-                        gradients == null ? null : GradientsOutput.create(gradients, plan, model, input)) {
+                try (GradientsOutput output = gradients == null
+                        ? null
+                        : GradientsOutput.create(gradients, plan, model, input, clusters.memory())) {
                     outcome = run(clusters, plan, model, input, file);
                     if (output != null) {
                         output.write(terminal, clusters, schemes.ranks(), model, input);
@@ -124,7 +125,7 @@ final class EvalCommand implements Callable<Integer> {
     private Outcome run(Clusters clusters, ForwardPlan plan, OpenModel model, Input input, @Nullable LogitsFile file) {
         try (Cluster cluster = clusters.cluster(
                 plan.ranks(), schemes.ranks().threads(), schemes.ranks().deadline())) {
-            plan.memory().requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
+            plan.memory().requireFits(cluster.localRanks(), clusters.memory());
             try (ForwardRunner runner = load(cluster, plan, model)) {
                 return run(runner, input, file);
             }

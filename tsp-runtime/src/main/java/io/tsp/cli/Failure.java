@@ -7,6 +7,7 @@ import io.tsp.device.DeadlineException;
 import io.tsp.device.Device;
 import io.tsp.evaluate.InsufficientMemoryException;
 import io.tsp.evaluate.NumericException;
+import io.tsp.ffm.GpuException;
 import io.tsp.ffm.GpuOutOfMemoryException;
 import io.tsp.ffm.NativeException;
 import io.tsp.ffm.NativeLibraryException;
@@ -46,6 +47,7 @@ record Failure(ExitCode code, String sentence) {
                     case RanksDisagreeException _ -> ExitCode.RANKS_DISAGREE;
                     case StorageException _ -> ExitCode.STORAGE;
                     case NumericException _ -> ExitCode.NUMERIC;
+                    case GpuException _ -> ExitCode.INTERNAL;
                     case NativeLibraryException _, UnsupportedDeviceException _ -> ExitCode.LIBRARY;
                     case NativeException e when isUnsupported(e.status()) -> ExitCode.LIBRARY;
                     default -> null;

@@ -1,5 +1,6 @@
 package io.tsp.cli;
 
+import io.tsp.evaluate.AvailableMemory;
 import io.tsp.evaluate.ForwardPlan;
 import io.tsp.program.Cluster;
 import io.tsp.program.Session;
@@ -24,7 +25,8 @@ final class GradientsOutput implements AutoCloseable {
         this.file = file;
     }
 
-    static GradientsOutput create(Path target, ForwardPlan forward, OpenModel model, Input input) {
+    static GradientsOutput create(
+            Path target, ForwardPlan forward, OpenModel model, Input input, AvailableMemory available) {
         if (Files.exists(target) && !Files.isRegularFile(target)) {
             throw new UsageException("--gradients " + target + " is there and is not a file; choose another name");
         }
@@ -36,7 +38,7 @@ final class GradientsOutput implements AutoCloseable {
                 false,
                 false);
         TrainingPlan plan = TrainingPlan.of(forward.scheme(), request);
-        plan.memory().requireFits(plan.memory().allRanks(), new Memory(Path.of("/")).usableBytes());
+        plan.memory().requireFits(plan.memory().allRanks(), available);
         Map<String, String> metadata = Map.of("model", model.name(), "input", input.name());
         return new GradientsOutput(plan, GradientFile.create(target, plan, metadata));
     }

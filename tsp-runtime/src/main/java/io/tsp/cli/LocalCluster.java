@@ -12,22 +12,29 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** All ranks in this process, on its CPU. */
+/** All ranks in this process. */
 final class LocalCluster implements Cluster {
-    private final List<CpuDevice> devices = new ArrayList<>();
+    private final List<Device> devices;
     private final List<LocalCommunicator> communicators = new ArrayList<>();
     private final Duration deadline;
 
-    /** @param threads CPU threads over all ranks */
-    LocalCluster(CpuLibraries libraries, int ranks, int threads, Duration deadline) {
+    /** @param devices of each rank; closed with this */
+    LocalCluster(List<Device> devices, Duration deadline) {
+        this.devices = List.copyOf(devices);
         this.deadline = deadline;
-        Cores cores = new Cores(threads);
         LocalHub hub = new LocalHub(deadline);
+        devices.forEach(device -> communicators.add(new LocalCommunicator(hub, device::transfers)));
+    }
+
+    /** @param threads CPU threads over all ranks */
+    static LocalCluster onCpu(CpuLibraries libraries, int ranks, int threads, Duration deadline) {
+        Cores cores = new Cores(threads);
+        int own = CpuLibraries.threadsPerRank(threads, ranks);
+        List<Device> devices = new ArrayList<>();
         for (int rank = 0; rank < ranks; rank++) {
-            devices.add(new CpuDevice(
-                    libraries.kernels(), libraries.dnnl(), CpuLibraries.threadsPerRank(threads, ranks), cores));
-            communicators.add(new LocalCommunicator(hub, libraries.orderedSum()));
+            devices.add(new CpuDevice(libraries.kernels(), libraries.dnnl(), own, cores));
         }
+        return new LocalCluster(devices, deadline);
     }
 
     @Override

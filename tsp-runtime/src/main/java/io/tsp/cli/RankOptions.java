@@ -2,7 +2,6 @@ package io.tsp.cli;
 
 import io.tsp.scheme.Scheme;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -11,10 +10,10 @@ import picocli.CommandLine.Option;
 
 /** How many ranks there are and what they run on. */
 final class RankOptions {
-    static final String DEVICE = "cpu";
+    private static final String CPU = "cpu";
+    private static final String CUDA = "cuda";
 
     private static final int MAX_RANKS = 1024;
-    private static final List<String> GPUS = List.of("cuda", "hip");
 
     @Mixin
     private final DegreeOptions degrees = new DegreeOptions();
@@ -26,8 +25,18 @@ final class RankOptions {
                     "All ranks: degree times dp. Only checked; by default what they make, or what the launcher says.")
     private @Nullable Integer ranks;
 
-    @Option(names = "--device", paramLabel = "KIND", description = "What ranks compute on: cpu. Default: cpu.")
-    private String device = DEVICE;
+    @Option(
+            names = "--device",
+            paramLabel = "KIND",
+            description =
+                    "What ranks compute on: cpu, or cuda for NVIDIA GPUs, over which ranks are dealt in turn. Default:"
+                            + " cpu.")
+    private String device = CPU;
+
+    @Option(
+            names = "--sync-check",
+            description = "Wait for each op on a GPU before the next one, so that a failure names its op. Slow.")
+    private boolean syncCheck;
 
     @Option(
             names = "--threads",
@@ -43,14 +52,23 @@ final class RankOptions {
 
     /** Refuses what this version cannot do. */
     void requireSupported() {
-        if (GPUS.contains(device) || device.startsWith("sim:")) {
+        if (device.equals("hip") || device.startsWith("sim:")) {
             throw new UnsupportedDeviceException(device);
-        } else if (!device.equals(DEVICE)) {
-            throw new UsageException("--device is cpu, not " + device);
+        } else if (!device.equals(CPU) && !device.equals(CUDA)) {
+            throw new UsageException("--device is cpu or cuda, not " + device);
         }
         UsageException.positive("--threads", threads());
         UsageException.positive("--deadline", deadline);
         degrees.requirePositive();
+    }
+
+    /** Loads what ranks compute with. */
+    Hardware openHardware(Map<String, String> environment) {
+        return device.equals(CUDA) ? CudaHardware.open(environment, syncCheck) : CpuHardware.open();
+    }
+
+    boolean isOnCpu() {
+        return device.equals(CPU);
     }
 
     int dp() {

@@ -114,7 +114,7 @@ final class TrainCommand implements Callable<Integer> {
                     TextTokenizer tokenizer = model.tokenizer()) {
                 texts.requireSizes(model.config());
                 try (TokenStore tokens = texts.store(terminal, tokenizer, checkpoints.out());
-                        Clusters clusters = Clusters.open(terminal.environment())) {
+                        Clusters clusters = Clusters.open(terminal.environment(), schemes.ranks())) {
                     return train(scheme, store, model, tokenizer, tokens, clusters);
                 }
             }
@@ -219,17 +219,14 @@ final class TrainCommand implements Callable<Integer> {
         int seq = texts.seq(model.config());
         say(String.format(
                 Locale.ROOT,
-                "%s (%,d parameters) in %s under %s with %d %s, %s %s, %d %s",
+                "%s (%,d parameters) in %s under %s with %d %s, %s",
                 model.name(),
                 model.config().parameterCount(),
                 models.dtypeName(),
                 scheme.name(),
                 scheme.mesh().worldSize(),
                 scheme.mesh().worldSize() == 1 ? "rank" : "ranks",
-                RankOptions.DEVICE,
-                clusters.isa(),
-                schemes.ranks().threads(),
-                schemes.ranks().threads() == 1 ? "thread" : "threads"));
+                clusters.description(schemes.ranks().threads())));
         say(String.format(
                 Locale.ROOT,
                 "%,d sequences of %d tokens to train on, %,d held out; a step reads %,d",

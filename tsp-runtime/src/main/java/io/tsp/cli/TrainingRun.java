@@ -35,7 +35,7 @@ record TrainingRun(
     /** Trains, and says how it ended; returns the exit code. */
     int execute(CheckpointStore store, Clusters clusters, @Nullable TrainingLog log, @Nullable ReportFile trace) {
         try (Cluster cluster = clusters.cluster(plan.steps().ranks(), ranks.threads(), ranks.deadline())) {
-            plan.memory().requireFits(cluster.localRanks(), new Memory(Path.of("/")).usableBytes());
+            plan.memory().requireFits(cluster.localRanks(), clusters.memory());
             Trainer.Saving saving = new Trainer.Saving(store, model.filesBesideWeights(), ranks.deadline());
             try (TrainingRunner runner = load(cluster);
                     TrainingConsole console = new TrainingConsole(terminal, tokenizer, settings, log, state.step());

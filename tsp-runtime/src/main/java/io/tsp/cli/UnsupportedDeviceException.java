@@ -5,6 +5,6 @@ final class UnsupportedDeviceException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     UnsupportedDeviceException(String device) {
-        super("this build has no kernels for --device " + device + "; use --device cpu");
+        super("this build has no kernels for --device " + device + "; use --device cpu or --device cuda");
     }
 }

@@ -1,6 +1,7 @@
 package io.tsp.comm;
 
 import io.tsp.device.Launch;
+import io.tsp.device.Stream;
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.CommunicationOp.AllGather;
 import io.tsp.op.CommunicationOp.AllReduce;
@@ -20,11 +21,12 @@ public interface Communicator extends AutoCloseable {
      * Where an exchange's operands lie and how it is recognised.
      *
      * @param channel number of the lane: exchanges of different lanes do not match
+     * @param stream what the exchange runs on
      * @param address address of a tensor's first element
      * @param workspace address of the scratch memory
      * @param label what an error calls this exchange
      */
-    record Binding(int channel, ToLongFunction<Tensor> address, long workspace, String label) {}
+    record Binding(int channel, Stream stream, ToLongFunction<Tensor> address, long workspace, String label) {}
 
     /** Scratch memory that each run of the op needs. */
     long workspaceBytes(CommunicationOp op);

@@ -15,7 +15,15 @@ public interface Device extends AutoCloseable {
     Buffer allocate(long bytes);
 
     /** A new queue of work that runs in order. */
-    Stream openStream(String name);
+    Stream openStream(String name, Stream.Priority priority);
+
+    /** A new queue of ordinary work. */
+    default Stream openStream(String name) {
+        return openStream(name, Stream.Priority.NORMAL);
+    }
+
+    /** How work of a stream of this device moves bytes between ranks of this process. */
+    Transfers transfers(Stream stream);
 
     /** The primitive for an op, made once for each distinct op. */
     Kernel prepare(ComputeOp op);

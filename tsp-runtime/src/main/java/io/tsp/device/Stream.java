@@ -4,8 +4,24 @@ import java.time.Duration;
 
 /** A queue of work that runs in order, beside other streams. Used by one host thread at a time. */
 public interface Stream {
+    /** Whose work goes first where hardware has to choose. */
+    enum Priority {
+        NORMAL,
+        /** For short work that others wait for, such as exchanges. */
+        HIGH
+    }
+
+    /** The vendor's queue, for launches that put their work on it; 0 where a launch is the work itself, as on CPUs. */
+    long handle();
+
     /** Puts work at the end of the queue. */
     void enqueue(Launch launch);
+
+    /**
+     * Puts work of the host at the end of the queue: it finds what was enqueued before it done, and nothing behind it
+     * begun.
+     */
+    void enqueueHost(Runnable work);
 
     /** Puts a marker at the end of the queue. */
     Event record();

@@ -34,7 +34,7 @@ public final class Comparison {
      * @param logits whether logits are compared before; if not, the numbers of the first run are
      * @param schemes the first is the reference of the others
      * @param repeat timed runs of each scheme, after one that is not timed
-     * @param availableBytes memory of this process for all ranks together
+     * @param available memory for all ranks together
      */
     public record Task(
             ModelConfig config,
@@ -45,7 +45,7 @@ public final class Comparison {
             boolean logits,
             List<Scheme> schemes,
             int repeat,
-            long availableBytes) {
+            AvailableMemory available) {
         public Task {
             schemes = List.copyOf(schemes);
         }
@@ -122,7 +122,7 @@ public final class Comparison {
 
     /** Why a plan cannot be loaded; empty if it can. */
     private Optional<String> shortage(MemoryNeed memory) {
-        return memory.shortage(memory.allRanks(), task.availableBytes);
+        return memory.shortage(memory.allRanks(), task.available);
     }
 
     private void compareLogits(Candidate first, List<Candidate> runnable) {
@@ -166,12 +166,9 @@ public final class Comparison {
 
     /** All together if there is memory for them, else one by one. */
     private List<List<Candidate>> groups(List<Candidate> runnable) {
-        long together = runnable.stream()
-                .map(candidate -> candidate.plan.memory())
-                .flatMap(memory -> memory.plannedBytes(memory.allRanks()).values().stream())
-                .mapToLong(Long::longValue)
-                .sum();
-        return together <= task.availableBytes
+        List<MemoryNeed> together =
+                runnable.stream().map(candidate -> candidate.plan.memory()).toList();
+        return MemoryNeed.fitTogether(together, task.available)
                 ? List.of(runnable)
                 : runnable.stream().map(List::of).toList();
     }

@@ -1,11 +1,15 @@
 package io.tsp.program;
 
+import io.tsp.comm.CommunicationException;
 import io.tsp.comm.Communicator;
+import io.tsp.comm.RanksDisagreeException;
+import io.tsp.device.DeadlineException;
 import io.tsp.device.Device;
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
 import io.tsp.device.Stream;
 import io.tsp.device.Stream.Event;
+import io.tsp.device.Stream.Priority;
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.ComputeOp;
 import java.time.Duration;
@@ -24,6 +28,7 @@ import java.util.function.Function;
  */
 final class Executor {
     private final Schedule schedule;
+    private final Communicator communicator;
     private final Map<Lane, Stream> streams = new EnumMap<>(Lane.class);
     private final List<Launch> launches = new ArrayList<>();
     private List<Event> starts = List.of();
@@ -32,13 +37,19 @@ final class Executor {
 
     Executor(Schedule schedule, Device device, Communicator communicator, Arenas arenas) {
         this.schedule = schedule;
+        this.communicator = communicator;
         int rank = schedule.program().rank();
         for (Lane lane : schedule.lanes()) {
-            streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key));
+            streams.computeIfAbsent(lane, key -> device.openStream("rank-" + rank + "-" + key, priority(key)));
         }
         for (Step step : schedule.program().steps()) {
-            launches.add(bind(step, device, communicator, arenas));
+            launches.add(bind(step, device, arenas));
         }
+    }
+
+    /** Compute waits for exchanges sooner than they for it. */
+    private static Priority priority(Lane lane) {
+        return lane == Lane.COMPUTE ? Priority.NORMAL : Priority.HIGH;
     }
 
     /** The most scratch memory that any op of each lane asks for. */
@@ -56,28 +67,35 @@ final class Executor {
         return most;
     }
 
-    private Launch bind(Step step, Device device, Communicator communicator, Arenas arenas) {
+    private Launch bind(Step step, Device device, Arenas arenas) {
         Lane lane = schedule.lanes().get(step.index());
         long workspace = arenas.workspaceAddress(lane);
         String label = "rank " + schedule.program().rank() + ", step " + step;
-        return switch (step.op()) {
-            case ComputeOp op ->
-                new Guarded(
-                        label,
-                        device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane))),
-                        communicator);
+        Launch launch = switch (step.op()) {
+            case ComputeOp op -> device.prepare(op).bind(new Kernel.Binding(arenas::address, workspace, stream(lane)));
             case CommunicationOp op ->
                 communicator.bind(
-                        op, new Communicator.Binding(step.lane().ordinal(), arenas::address, workspace, label));
+                        op,
+                        new Communicator.Binding(
+                                step.lane().ordinal(), stream(lane), arenas::address, workspace, label));
         };
+        return new Guarded(label, launch, communicator);
     }
 
     /** Names the step that failed, and tells the peers, who would wait for it. */
     private record Guarded(String label, Launch launch, Communicator communicator) implements Launch {
         @Override
+        public long peersArrivedNanos() {
+            return launch.peersArrivedNanos();
+        }
+
+        @Override
         public void run() {
             try {
                 launch.run();
+            } catch (StepException | CommunicationException | DeadlineException | RanksDisagreeException e) {
+                // Peers have told this one, or it has told them.
+                throw e;
             } catch (RuntimeException e) {
                 StepException failure = new StepException(label + ": " + e.getMessage(), e);
                 communicator.abort(failure);
@@ -99,8 +117,8 @@ final class Executor {
         enqueue(_ -> Optional.empty());
     }
 
-    /** The same with something behind each step on its stream, before any step that waits for it. */
-    void enqueue(Function<Step, Optional<Launch>> after) {
+    /** The same with something that the host does behind each step, before any step that waits for it. */
+    void enqueue(Function<Step, Optional<Runnable>> after) {
         starts = new ArrayList<>();
         ends = new ArrayList<>();
         begins = new EnumMap<>(Lane.class);
@@ -112,15 +130,21 @@ final class Executor {
             }
             starts.add(stream.record());
             stream.enqueue(launches.get(step.index()));
-            after.apply(step).ifPresent(stream::enqueue);
+            after.apply(step).ifPresent(stream::enqueueHost);
             ends.add(stream.record());
         }
     }
 
     /** Waits until everything enqueued is done. */
     void synchronize(Duration deadline) {
-        for (Stream stream : streams.values()) {
-            stream.synchronize(deadline);
+        try {
+            for (Stream stream : streams.values()) {
+                stream.synchronize(deadline);
+            }
+        } catch (RuntimeException e) {
+            // Work on a GPU fails when nobody looks; peers would wait for this rank.
+            communicator.abort(e);
+            throw e;
         }
     }
 

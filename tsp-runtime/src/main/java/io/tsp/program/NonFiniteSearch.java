@@ -1,6 +1,5 @@
 package io.tsp.program;
 
-import io.tsp.device.Launch;
 import io.tsp.op.Access;
 import io.tsp.op.ComputeOp;
 import io.tsp.op.Op;
@@ -57,7 +56,7 @@ final class NonFiniteSearch {
     }
 
     /** What is to be done when a step has been done, if anything. */
-    Optional<Launch> after(Step step) {
+    Optional<Runnable> after(Step step) {
         return step.op() instanceof ComputeOp ? Optional.of(() -> look(step)) : Optional.empty();
     }
 

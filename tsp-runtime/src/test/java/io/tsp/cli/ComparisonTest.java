@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.tsp.data.TokenBatch;
+import io.tsp.evaluate.AvailableMemory;
 import io.tsp.evaluate.Comparison;
 import io.tsp.evaluate.ForwardPlan;
 import io.tsp.evaluate.ForwardRunner;
@@ -56,7 +57,7 @@ class ComparisonTest {
     }
 
     private static Cluster ranks(int count) {
-        return new LocalCluster(libraries, count, 2, Duration.ofSeconds(60));
+        return LocalCluster.onCpu(libraries, count, 2, Duration.ofSeconds(60));
     }
 
     private List<SchemeResult> compare(List<Scheme> schemes, long availableBytes) {
@@ -73,8 +74,8 @@ class ComparisonTest {
         };
         RandomWeights weights = new RandomWeights(CONFIG, 0);
         Workload workload = new ForwardWorkload(CONFIG, DType.F32, BATCH, weights);
-        Comparison.Task task =
-                new Comparison.Task(CONFIG, DType.F32, BATCH, weights, workload, true, schemes, 2, availableBytes);
+        Comparison.Task task = new Comparison.Task(
+                CONFIG, DType.F32, BATCH, weights, workload, true, schemes, 2, AvailableMemory.ofHost(availableBytes));
         return new Comparison(task, ComparisonTest::ranks, progress).run();
     }
 

@@ -9,6 +9,7 @@ import io.tsp.comm.CommunicationException;
 import io.tsp.comm.RanksDisagreeException;
 import io.tsp.device.DeadlineException;
 import io.tsp.device.Device;
+import io.tsp.ffm.GpuException;
 import io.tsp.ffm.NativeException;
 import io.tsp.ffm.NativeLibraryException;
 import io.tsp.ffm.Status;
@@ -82,13 +83,13 @@ class ExitCodeTest {
         bad.add(Bad.of(ExitCode.USAGE, "--threads must be", tiny("--threads", "0")));
         bad.add(Bad.of(ExitCode.USAGE, "--deadline must be", tiny("--deadline", "0")));
         bad.add(Bad.of(ExitCode.USAGE, "--dtype is f32 or bf16", tiny("--dtype", "f16")));
-        bad.add(Bad.of(ExitCode.USAGE, "--device is cpu", tiny("--device", "tpu")));
+        bad.add(Bad.of(ExitCode.USAGE, "--device is cpu or cuda", tiny("--device", "tpu")));
         bad.add(Bad.of(ExitCode.USAGE, "--mode is forward or train", "compare", "--mode", "infer"));
         bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--recompute", "full"));
         bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--shard-optimizer"));
         bad.add(Bad.of(ExitCode.USAGE, "selective or full", "compare", "--mode", "train", "--recompute", "some"));
         bad.add(Bad.of(ExitCode.USAGE, "--repeat must be", "compare", "--repeat", "0"));
-        bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device cuda", tiny("--device", "cuda")));
+        bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device hip", tiny("--device", "hip")));
         bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device sim:x", tiny("--device", "sim:x")));
     }
 
@@ -158,6 +159,25 @@ class ExitCodeTest {
     }
 
     @Test
+    void aLauncherCannotRunGpus() throws IOException {
+        Map<String, String> launched = Map.of("OMPI_COMM_WORLD_SIZE", "3", "OMPI_COMM_WORLD_RANK", "1");
+        Cli cli = Cli.in(launched, tiny("--device", "cuda"));
+        assertEquals(ExitCode.USAGE.code(), cli.code());
+        assertTrue(cli.err().contains("ranks on GPUs all live in one process"), cli.err());
+    }
+
+    @Test
+    void withoutTheLibraryOfGpusItIsOneSentence() throws IOException {
+        for (String verb : List.of("eval", "compare")) {
+            Object[] args = verb.equals("eval") ? tiny("--device", "cuda") : new Object[] {verb, "--device", "cuda"};
+            Cli cli = Cli.in(Map.of("TSP_CUDART_LIBRARY", NOTHING), args);
+            assertEquals(ExitCode.LIBRARY.code(), cli.code());
+            assertTrue(cli.err().contains("TSP_CUDART_LIBRARY names " + NOTHING), cli.err());
+            assertEquals(1, cli.err().lines().count(), cli.err());
+        }
+    }
+
+    @Test
     void debugShowsWhereAnErrorCameFrom() {
         Cli cli = Cli.run("eval", "--model", NOTHING, "--tokens", NOTHING, "--debug");
         assertEquals(ExitCode.MODEL_FILE.code(), cli.code());
@@ -172,6 +192,7 @@ class ExitCodeTest {
         assertEquals(70, code(new IllegalStateException("x")));
         assertEquals(70, code(new OutOfMemoryError("x")));
         assertEquals(70, code(new NativeException(Status.INVALID_ARGUMENT, "f", "x")));
+        assertEquals(70, code(new GpuException("CUDA", "f", "x", "c", 700)));
         assertEquals(71, code(new CommunicationException("x")));
         assertEquals(72, code(new DeadlineException("x")));
         assertEquals(73, code(new RanksDisagreeException("x")));
@@ -187,6 +208,10 @@ class ExitCodeTest {
     void theCauseDecidesAndTheFailedStepIsNamed() {
         Failure failure = Failure.of(new IllegalStateException("rank 2, step #7", new DeadlineException("late")));
         assertEquals(new Failure(ExitCode.DEADLINE, "rank 2, step #7"), failure);
+        GpuException gpu = new GpuException("CUDA", "f", "x", "c", 700);
+        assertEquals(
+                new Failure(ExitCode.INTERNAL, "rank 2, step #7"),
+                Failure.of(new IllegalStateException("rank 2, step #7", new IllegalStateException("x", gpu))));
     }
 
     private static int code(Throwable thrown) {

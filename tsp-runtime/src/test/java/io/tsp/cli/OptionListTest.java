@@ -22,17 +22,18 @@ class OptionListTest {
             checkpoint reshard: --debug --degree --dp --help --out --scheme --version -V -h
             checkpoint verify: --debug --help --version -V -h
             compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model \
-            --preset --ranks --recompute --repeat --schemes --seed --seq --shard-optimizer --text --threads \
-            --tokens --trace --version -V -h
+            --preset --ranks --recompute --repeat --schemes --seed --seq --shard-optimizer --sync-check --text \
+            --threads --tokens --trace --version -V -h
             doctor: --debug --help --json --version -V -h
             eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits \
-            --model --preset --ranks --scheme --seed --seq --text --threads --tokens --trace --version -V -h
+            --model --preset --ranks --scheme --seed --seq --sync-check --text --threads --tokens --trace --version \
+            -V -h
             help: --debug --help -h
             train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree \
             --device --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model \
             --moments --out --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens \
-            --save-every --schedule --scheme --seed --seq --shard-optimizer --steps --threads --trace --version \
-            --warmup --weight-decay -V -h
+            --save-every --schedule --scheme --seed --seq --shard-optimizer --steps --sync-check --threads --trace \
+            --version --warmup --weight-decay -V -h
             """;
 
     private static String options(String name, CommandLine line) {

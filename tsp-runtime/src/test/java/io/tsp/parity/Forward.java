@@ -6,10 +6,12 @@ import io.tsp.evaluate.ForwardPlan;
 import io.tsp.evaluate.ForwardRunner;
 import io.tsp.program.Program;
 import io.tsp.program.Session;
+import io.tsp.program.Trace;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 
 /** A model under a scheme on ranks of this process, ready to run a batch any number of times. */
 final class Forward implements AutoCloseable {
@@ -60,12 +62,21 @@ final class Forward implements AutoCloseable {
         }
     }
 
+    Ranks ranks() {
+        return ranks;
+    }
+
     Session session() {
         return runner.session();
     }
 
     Program program(int rank) {
         return runner.programs().get(rank).program();
+    }
+
+    /** Runs once; what happened when on each rank. */
+    List<Trace> traces() {
+        return runner.run(tokens).traces();
     }
 
     Outcome run() {

@@ -11,8 +11,12 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** Kernels of one instruction set and oneDNN; as a static extension of a test class, closed behind its last test. */
-public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum)
+/**
+ * Kernels of one instruction set and oneDNN; as a static extension of a test class, closed behind its last test.
+ *
+ * @param gpus ranks share this many fake GPUs, which compute with the same kernels; 0 for ranks on the CPU
+ */
+public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum, int gpus)
         implements AutoCloseable, AfterAllCallback {
 
     /**
@@ -23,7 +27,12 @@ public record Libraries(KernelTable kernels, Dnnl dnnl, OrderedSum orderedSum)
         NativeLibraries libraries = NativeLibraries.standard();
         Openmp openmp = Openmp.load(libraries);
         KernelTable kernels = KernelTable.open(libraries.load(NativeLibrary.KERNELS_CPU), isa);
-        return new Libraries(kernels, Dnnl.load(libraries, openmp), new CpuOrderedSum(kernels));
+        return new Libraries(kernels, Dnnl.load(libraries, openmp), new CpuOrderedSum(kernels), 0);
+    }
+
+    /** The same libraries for ranks on fake GPUs. */
+    Libraries onGpus(int count) {
+        return new Libraries(kernels, dnnl, orderedSum, count);
     }
 
     @Override

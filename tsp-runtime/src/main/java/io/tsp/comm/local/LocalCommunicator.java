@@ -2,8 +2,9 @@ package io.tsp.comm.local;
 
 import io.tsp.comm.Communicator;
 import io.tsp.device.Launch;
-import io.tsp.device.OrderedSum;
-import io.tsp.ffm.Memory;
+import io.tsp.device.Stream;
+import io.tsp.device.Stream.Event;
+import io.tsp.device.Transfers;
 import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.CommunicationOp.AllGather;
@@ -13,20 +14,26 @@ import io.tsp.op.CommunicationOp.Broadcast;
 import io.tsp.op.CommunicationOp.ReduceScatter;
 import io.tsp.op.CommunicationOp.SendReceive;
 import io.tsp.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
-/** One rank's end of the exchanges with other ranks of this process. Copies straight from the peers' memory. */
+/**
+ * One rank's end of the exchanges with other ranks of this process. Copies straight from the peers' memory. Ranks meet
+ * as threads of the host; on GPUs these only enqueue, and streams wait for each other's marks.
+ */
 public final class LocalCommunicator implements Communicator {
     private final LocalHub hub;
-    private final OrderedSum sum;
+    private final Function<Stream, Transfers> device;
     private final Map<String, Long> sequences = new HashMap<>();
 
-    public LocalCommunicator(LocalHub hub, OrderedSum sum) {
+    /** @param device how the rank's device moves bytes in the order of one of its streams */
+    public LocalCommunicator(LocalHub hub, Function<Stream, Transfers> device) {
         this.hub = hub;
-        this.sum = sum;
+        this.device = device;
     }
 
     @Override
@@ -37,32 +44,44 @@ public final class LocalCommunicator implements Communicator {
     @Override
     public Launch broadcast(Broadcast op, Binding binding) {
         long mine = binding.address().applyAsLong(op.buffer());
-        return meet(op, binding, new long[] {mine}, meeting -> {
-            if (op.self() != op.root()) {
-                Memory.copy(mine, meeting.addresses(op.root())[0], op.buffer().bytes());
+        return new Gathering(op, binding, new long[] {mine}) {
+            @Override
+            void work(Meeting meeting) {
+                if (op.self() != op.root()) {
+                    transfers.copy(
+                            mine, meeting.addresses(op.root())[0], op.buffer().bytes());
+                }
             }
-        });
+        };
     }
 
     @Override
     public Launch allGather(AllGather op, Binding binding) {
         long own = binding.address().applyAsLong(op.own());
         long[] parts = addresses(op.parts(), binding);
-        return meet(op, binding, new long[] {own}, meeting -> {
-            for (int i = 0; i < parts.length; i++) {
-                if (i != op.self() || !op.isInPlace()) {
-                    Memory.copy(
-                            parts[i], meeting.addresses(i)[0], op.parts().get(i).bytes());
+        return new Gathering(op, binding, new long[] {own}) {
+            @Override
+            void work(Meeting meeting) {
+                for (int i = 0; i < parts.length; i++) {
+                    if (i != op.self() || !op.isInPlace()) {
+                        transfers.copy(
+                                parts[i],
+                                meeting.addresses(i)[0],
+                                op.parts().get(i).bytes());
+                    }
                 }
             }
-        });
+        };
     }
 
     @Override
     public Launch reduceScatter(ReduceScatter op, Binding binding) {
-        long[] mine = addresses(op.parts(), binding);
-        return meet(
-                op, binding, mine, meeting -> sumPart(op, meeting, op.parts().get(op.self()), op.self()));
+        return new Gathering(op, binding, addresses(op.parts(), binding)) {
+            @Override
+            void work(Meeting meeting) {
+                sumPart(meeting, op.parts().get(op.self()), op.self());
+            }
+        };
     }
 
     @Override
@@ -70,27 +89,33 @@ public final class LocalCommunicator implements Communicator {
         List<Tensor> parts =
                 IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
         long[] mine = addresses(parts, binding);
-        return meet(op, binding, mine, meeting -> {
-            sumPart(op, meeting, parts.get(op.self()), op.self());
-            meeting.finish(op.self(), hub.deadline());
-            for (int i : peers(op)) {
-                Memory.copy(mine[i], meeting.addresses(i)[i], parts.get(i).bytes());
+        return new Gathering(op, binding, mine) {
+            @Override
+            void work(Meeting meeting) {
+                sumPart(meeting, parts.get(op.self()), op.self());
+                finish(meeting, op.self());
+                for (int i : peers(op)) {
+                    transfers.copy(
+                            mine[i], meeting.addresses(i)[i], parts.get(i).bytes());
+                }
             }
-        });
+        };
     }
 
     @Override
     public Launch allToAll(AllToAll op, Binding binding) {
-        long[] mine = addresses(op.send(), binding);
         long[] receive = addresses(op.receive(), binding);
-        return meet(op, binding, mine, meeting -> {
-            for (int i = 0; i < op.group().size(); i++) {
-                Memory.copy(
-                        receive[i],
-                        meeting.addresses(i)[op.self()],
-                        op.receive().get(i).bytes());
+        return new Gathering(op, binding, addresses(op.send(), binding)) {
+            @Override
+            void work(Meeting meeting) {
+                for (int i = 0; i < op.group().size(); i++) {
+                    transfers.copy(
+                            receive[i],
+                            meeting.addresses(i)[op.self()],
+                            op.receive().get(i).bytes());
+                }
             }
-        });
+        };
     }
 
     @Override
@@ -99,60 +124,41 @@ public final class LocalCommunicator implements Communicator {
         Tensor receive = op.receive();
         long source = send == null ? 0 : binding.address().applyAsLong(send);
         long target = receive == null ? 0 : binding.address().applyAsLong(receive);
-        return new Exchange() {
+        return new Exchange(binding) {
             @Override
             public void run() {
-                Meeting sending = send == null ? null : post(pair(op, binding, op.self(), op.to()), 0, send, source);
+                Event ready = transfers.mark();
+                Meeting sending =
+                        send == null ? null : post(pair(op, binding, op.self(), op.to()), 0, send, source, ready);
                 if (sending != null) {
-                    sending.advance(0);
+                    // The sender has nothing to copy: the receiver need not wait for it again.
+                    sending.advance(0, ready);
                 }
+                List<Event> came = List.of();
                 if (receive != null) {
-                    Meeting receiving = post(pair(op, binding, op.from(), op.self()), 1, receive, target);
-                    arrived = receiving.awaitArrived(hub.deadline());
-                    Memory.copy(target, receiving.addresses(0)[0], receive.bytes());
-                    receiving.finish(1, hub.deadline());
+                    Meeting receiving = post(pair(op, binding, op.from(), op.self()), 1, receive, target, ready);
+                    came = awaitAll(receiving.awaitArrived(hub.deadline()));
+                    transfers.copy(target, receiving.addresses(0)[0], receive.bytes());
+                    finish(receiving, 1);
                 }
                 if (sending != null) {
-                    arrived = Math.max(arrived, sending.awaitArrived(hub.deadline()));
-                    sending.awaitPeers(0, hub.deadline());
+                    came = both(came, sending.awaitArrived(hub.deadline()));
+                    awaitAll(sending.awaitPeers(0, hub.deadline()));
                 }
+                arrivals = came;
             }
         };
     }
 
-    private static Meeting post(Meeting meeting, int member, Tensor tensor, long address) {
-        meeting.arrive(member, "send-receive of " + tensor.bytes() + " bytes", new long[] {address});
+    private static List<Event> both(List<Event> some, List<Event> more) {
+        List<Event> all = new ArrayList<>(some);
+        all.addAll(more);
+        return all;
+    }
+
+    private static Meeting post(Meeting meeting, int member, Tensor tensor, long address, Event ready) {
+        meeting.arrive(member, "send-receive of " + tensor.bytes() + " bytes", new long[] {address}, ready);
         return meeting;
-    }
-
-    /** The sum starts with the rank after the destination and ends with the destination. */
-    private void sumPart(CommunicationOp op, Meeting meeting, Tensor part, int destination) {
-        int size = op.group().size();
-        long[] sources = new long[size];
-        for (int i = 0; i < size; i++) {
-            sources[i] = meeting.addresses((destination + 1 + i) % size)[destination];
-        }
-        sum.sum(part.dtype(), sources, sources[size - 1], part.count());
-    }
-
-    private Launch meet(CommunicationOp op, Binding binding, long[] mine, Work work) {
-        String signature = op.signature();
-        return new Exchange() {
-            @Override
-            public void run() {
-                Group group = op.group();
-                Meeting meeting = hub.meeting(
-                        binding.channel(),
-                        group,
-                        group.ranks(),
-                        next(binding.channel() + ":" + group),
-                        binding.label());
-                meeting.arrive(op.self(), signature, mine);
-                arrived = meeting.awaitArrived(hub.deadline());
-                work.run(meeting);
-                meeting.finish(op.self(), hub.deadline());
-            }
-        };
     }
 
     private Meeting pair(SendReceive op, Binding binding, int sender, int receiver) {
@@ -186,17 +192,68 @@ public final class LocalCommunicator implements Communicator {
     @Override
     public void close() {}
 
-    /** What a rank does between everybody's arrival and everybody's departure. */
-    private interface Work {
-        void run(Meeting meeting);
-    }
+    private abstract class Exchange implements Launch {
+        final Transfers transfers;
+        volatile List<Event> arrivals = List.of();
 
-    private abstract static class Exchange implements Launch {
-        volatile long arrived;
+        Exchange(Binding binding) {
+            transfers = device.apply(binding.stream());
+        }
+
+        /** Makes this stream wait for what members of a meeting have marked; returns the marks. */
+        final List<Event> awaitAll(List<Event> marks) {
+            marks.forEach(transfers::await);
+            return marks;
+        }
+
+        /** Ends a phase: what follows on this stream begins when the phase has ended on every member's. */
+        final void finish(Meeting meeting, int self) {
+            meeting.advance(self, transfers.mark());
+            awaitAll(meeting.awaitPeers(self, hub.deadline()));
+        }
+
+        /** The sum starts with the rank after the destination and ends with the destination. */
+        final void sumPart(Meeting meeting, Tensor part, int destination) {
+            int size = meeting.size();
+            long[] sources = new long[size];
+            for (int i = 0; i < size; i++) {
+                sources[i] = meeting.addresses((destination + 1 + i) % size)[destination];
+            }
+            transfers.sum(part.dtype(), sources, sources[size - 1], part.count());
+        }
 
         @Override
-        public long peersArrivedNanos() {
-            return arrived;
+        public final long peersArrivedNanos() {
+            return arrivals.stream().mapToLong(Event::nanos).max().orElse(0);
+        }
+    }
+
+    /** An exchange that all members of a group come to and leave together. */
+    private abstract class Gathering extends Exchange {
+        private final CommunicationOp op;
+        private final Binding binding;
+        private final long[] mine;
+
+        /** @param mine addresses that peers may read */
+        Gathering(CommunicationOp op, Binding binding, long[] mine) {
+            super(binding);
+            this.op = op;
+            this.binding = binding;
+            this.mine = mine;
+        }
+
+        /** What a rank does between everybody's arrival and everybody's departure. */
+        abstract void work(Meeting meeting);
+
+        @Override
+        public final void run() {
+            Group group = op.group();
+            Meeting meeting = hub.meeting(
+                    binding.channel(), group, group.ranks(), next(binding.channel() + ":" + group), binding.label());
+            meeting.arrive(op.self(), op.signature(), mine, transfers.mark());
+            arrivals = awaitAll(meeting.awaitArrived(hub.deadline()));
+            work(meeting);
+            finish(meeting, op.self());
         }
     }
 }

@@ -3,6 +3,7 @@ package io.tsp.comm.local;
 import io.tsp.comm.CommunicationException;
 import io.tsp.comm.RanksDisagreeException;
 import io.tsp.device.DeadlineException;
+import io.tsp.device.Stream.Event;
 import io.tsp.tensor.SystemClock;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -11,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One exchange between some ranks of this process. Each member posts the addresses that its peers may read, waits until
- * all have posted, copies, and stays until all have copied: only then may it change what it posted.
+ * all have posted, copies, and stays until all have copied: only then may it change what it posted. Members meet as
+ * threads of the host; how far the work of their streams is, they tell each other by a mark for every phase.
  */
 final class Meeting {
     private static final int ARRIVED = 1;
@@ -21,19 +23,24 @@ final class Meeting {
     private final List<Integer> ranks;
     private final long[] @Nullable [] posted;
     private @Nullable String signature;
-    private final int[] phases;
-    private long arrivedNanos;
+    /** The marks of each member, in the order of its phases. */
+    private final List<List<Event>> marks;
 
     Meeting(LocalHub hub, String what, List<Integer> ranks) {
         this.hub = hub;
         this.what = what;
         this.ranks = ranks;
         this.posted = new long[ranks.size()][];
-        this.phases = new int[ranks.size()];
+        this.marks =
+                ranks.stream().map(_ -> (List<Event>) new ArrayList<Event>()).toList();
     }
 
-    /** Posts a member's addresses. */
-    synchronized void arrive(int self, String signature, long[] addresses) {
+    /**
+     * Posts a member's addresses.
+     *
+     * @param ready reached when the bytes behind them may be read
+     */
+    synchronized void arrive(int self, String signature, long[] addresses, Event ready) {
         if (this.signature == null) {
             this.signature = signature;
         } else if (!this.signature.equals(signature)) {
@@ -41,15 +48,17 @@ final class Meeting {
                     + signature + ", others with " + this.signature + ": the ranks run different programs"));
         }
         posted[self] = addresses;
-        phases[self] = ARRIVED;
-        arrivedNanos = SystemClock.nanos();
-        notifyAll();
+        advance(self, ready);
     }
 
-    /** Waits until all members have posted; returns when the last one did. */
-    synchronized long awaitArrived(Duration deadline) {
-        awaitPhase(deadline, ARRIVED);
-        return arrivedNanos;
+    /** Waits until all members have posted; returns their marks. */
+    synchronized List<Event> awaitArrived(Duration deadline) {
+        return awaitPhase(deadline, ARRIVED);
+    }
+
+    /** Number of members. */
+    int size() {
+        return ranks.size();
     }
 
     /** What a member posted. */
@@ -61,34 +70,28 @@ final class Meeting {
         return addresses;
     }
 
-    /** Says that a member has finished its current phase. */
-    synchronized void advance(int self) {
-        phases[self]++;
+    /** Says that a member has finished its current phase, once its stream reaches a mark. */
+    synchronized void advance(int self, Event mark) {
+        marks.get(self).add(mark);
         notifyAll();
     }
 
-    /** Finishes a member's current phase and waits until all members have. */
-    synchronized void finish(int self, Duration deadline) {
-        advance(self);
-        awaitPhase(deadline, phases[self]);
-    }
-
-    /** Waits until all members have finished as many phases as this one. */
-    synchronized void awaitPeers(int self, Duration deadline) {
-        awaitPhase(deadline, phases[self]);
+    /** Waits until all members have finished as many phases as this one; returns their marks of the last of these. */
+    synchronized List<Event> awaitPeers(int self, Duration deadline) {
+        return awaitPhase(deadline, marks.get(self).size());
     }
 
     private List<Integer> behind(int phase) {
         List<Integer> behind = new ArrayList<>();
-        for (int i = 0; i < phases.length; i++) {
-            if (phases[i] < phase) {
+        for (int i = 0; i < marks.size(); i++) {
+            if (marks.get(i).size() < phase) {
                 behind.add(ranks.get(i));
             }
         }
         return behind;
     }
 
-    private void awaitPhase(Duration deadline, int phase) {
+    private List<Event> awaitPhase(Duration deadline, int phase) {
         long end = SystemClock.nanos() + deadline.toNanos();
         while (!behind(phase).isEmpty()) {
             hub.throwIfAborted();
@@ -104,5 +107,6 @@ final class Meeting {
                 throw new CommunicationException("interrupted in " + what);
             }
         }
+        return marks.stream().map(ofMember -> ofMember.get(phase - 1)).toList();
     }
 }

@@ -1,9 +1,9 @@
 package io.tsp.device.cpu;
 
 import io.tsp.device.Buffer;
+import io.tsp.ffm.Memory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 
 /** Ordinary memory outside the Java heap. */
@@ -47,15 +47,7 @@ final class CpuBuffer implements Buffer {
 
     @Override
     public long endOfBytesOtherThan(byte value) {
-        long end = segment.byteSize();
-        long eight = 0x0101010101010101L * (value & 0xFF);
-        while (end >= Long.BYTES && segment.get(ValueLayout.JAVA_LONG_UNALIGNED, end - Long.BYTES) == eight) {
-            end -= Long.BYTES;
-        }
-        while (end > 0 && segment.get(ValueLayout.JAVA_BYTE, end - 1) == value) {
-            end--;
-        }
-        return end;
+        return Memory.endOfBytesOtherThan(value, segment);
     }
 
     @Override

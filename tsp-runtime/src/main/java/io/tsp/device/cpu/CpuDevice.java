@@ -5,6 +5,7 @@ import io.tsp.device.Device;
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
 import io.tsp.device.Stream;
+import io.tsp.device.Transfers;
 import io.tsp.device.kernels.KernelLibrary;
 import io.tsp.ffm.Dnnl;
 import io.tsp.ffm.KernelTable;
@@ -24,6 +25,7 @@ public final class CpuDevice implements Device {
     private final CpuGemms gemms;
     private final KernelLibrary library;
     private final Cores cores;
+    private final Transfers transfers;
     private final int threads;
     private final String description;
     private final Map<ComputeOp, Kernel> prepared = new HashMap<>();
@@ -37,6 +39,7 @@ public final class CpuDevice implements Device {
         this.cores = cores;
         gemms = new CpuGemms(dnnl, threads);
         library = new KernelLibrary(table, gemms, threads, arena);
+        transfers = new CpuTransfers(new CpuOrderedSum(table));
         description = "cpu " + table.isa() + ", " + threads + (threads == 1 ? " thread" : " threads");
     }
 
@@ -56,8 +59,13 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public Stream openStream(String name) {
+    public Stream openStream(String name, Stream.Priority priority) {
         return new CpuStream(name);
+    }
+
+    @Override
+    public Transfers transfers(Stream stream) {
+        return transfers;
     }
 
     @Override

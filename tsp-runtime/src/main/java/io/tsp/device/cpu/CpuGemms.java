@@ -2,16 +2,12 @@ package io.tsp.device.cpu;
 
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
+import io.tsp.device.kernels.GemmSpecs;
 import io.tsp.device.kernels.Gemms;
 import io.tsp.ffm.Dnnl;
 import io.tsp.ffm.Matmul;
 import io.tsp.ffm.MatmulSpec;
-import io.tsp.ffm.MatmulSpec.Bias;
-import io.tsp.ffm.MatmulSpec.Dtype;
-import io.tsp.ffm.MatmulSpec.Matrix;
 import io.tsp.op.ComputeOp.Gemm;
-import io.tsp.op.ComputeOp.Gemm.Form;
-import io.tsp.tensor.DType;
 import io.tsp.tensor.Tensor;
 import java.util.HashMap;
 import java.util.Map;
@@ -29,7 +25,7 @@ final class CpuGemms implements Gemms, AutoCloseable {
 
     @Override
     public Kernel prepare(Gemm op) {
-        Matmul matmul = prepared.computeIfAbsent(spec(op), spec -> dnnl.matmul(spec, threads));
+        Matmul matmul = prepared.computeIfAbsent(GemmSpecs.of(op), spec -> dnnl.matmul(spec, threads));
         return new Kernel() {
             @Override
             public long workspaceBytes() {
@@ -45,35 +41,6 @@ final class CpuGemms implements Gemms, AutoCloseable {
                 long dst = binding.address().applyAsLong(op.out());
                 return () -> matmul.execute(src, weights, bias, dst, binding.workspace());
             }
-        };
-    }
-
-    private static MatmulSpec spec(Gemm op) {
-        Tensor bias = op.bias();
-        return new MatmulSpec(
-                op.out().dim(0),
-                op.out().dim(1),
-                op.depth(),
-                matrix(op.a(), op.form() == Form.TN),
-                matrix(op.b(), op.form() == Form.NT),
-                bias == null ? Bias.NONE : bias.dtype() == DType.F32 ? Bias.F32 : Bias.BF16,
-                matrix(op.out(), false),
-                op.accumulate());
-    }
-
-    private static Matrix matrix(Tensor tensor, boolean transposed) {
-        return new Matrix(dtype(tensor), leadingStride(tensor), transposed);
-    }
-
-    private static long leadingStride(Tensor tensor) {
-        return Math.max(tensor.strides().dim(0), Math.max(1, tensor.dim(1)));
-    }
-
-    private static Dtype dtype(Tensor tensor) {
-        return switch (tensor.dtype()) {
-            case F32 -> Dtype.F32;
-            case BF16 -> Dtype.BF16;
-            case I32, F64 -> throw new IllegalArgumentException("matrix products take f32 and bf16, not " + tensor);
         };
     }
 

@@ -44,8 +44,18 @@ final class CpuStream implements Stream {
     }
 
     @Override
+    public long handle() {
+        return 0;
+    }
+
+    @Override
     public void enqueue(Launch launch) {
-        queue.add(() -> attempt(launch::run));
+        enqueueHost(launch::run);
+    }
+
+    @Override
+    public void enqueueHost(Runnable work) {
+        queue.add(() -> attempt(work));
     }
 
     private void attempt(Runnable work) {

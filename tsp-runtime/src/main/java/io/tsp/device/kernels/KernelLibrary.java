@@ -109,14 +109,15 @@ public final class KernelLibrary {
             this.arguments = arguments;
             try (Arena call = Arena.ofConfined()) {
                 MemorySegment args = arguments.apply(new Structs(call, tensor -> ANY_ADDRESS));
-                workspaceBytes = entry.workspaceBytes(args, launch(call, 0));
+                workspaceBytes = entry.workspaceBytes(args, launch(call, 0, 0));
             }
         }
 
-        private MemorySegment launch(Arena owner, long workspace) {
+        private MemorySegment launch(Arena owner, long workspace, long stream) {
             MemorySegment launch = tsp_launch.allocate(owner);
             tsp_launch.struct_size(launch, Math.toIntExact(tsp_launch.sizeof()));
             tsp_launch.threads(launch, threads);
+            tsp_launch.stream(launch, MemorySegment.ofAddress(stream));
             tsp_launch.workspace(launch, MemorySegment.ofAddress(workspace));
             tsp_launch.workspace_bytes(launch, workspaceBytes);
             return launch;
@@ -131,7 +132,8 @@ public final class KernelLibrary {
         public Launch bind(Binding binding) {
             ToLongFunction<Tensor> address = binding.address();
             MemorySegment args = arguments.apply(new Structs(arena, address));
-            MemorySegment launch = launch(arena, binding.workspace());
+            MemorySegment launch =
+                    launch(arena, binding.workspace(), binding.stream().handle());
             NativeError error = new NativeError(arena);
             return () -> entry.run(args, launch, error);
         }

@@ -26,10 +26,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Small integers are exact in every dtype and order, so results are compared for equality. A failure is wrong data. */
 class LocalCollectivesTest {
+    /** What ranks run on. */
+    LocalRanks.Kind kind() {
+        return LocalRanks.Kind.CPU;
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5})
     void broadcastGivesEverybodyTheRootsBuffer(int size) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             for (int root = 0; root < size; root++) {
                 int from = root;
                 for (long count : new long[] {1, 7, 1000}) {
@@ -47,7 +52,7 @@ class LocalCollectivesTest {
     @CsvSource({"1,true", "2,true", "3,true", "4,true", "5,true", "1,false", "2,false", "3,false", "4,false", "5,false"
     })
     void allGatherCollectsEveryPart(int size, boolean inPlace) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             long[] counts = partCounts(size);
             List<Tensor> buffers =
                     vectors(ranks, DType.BF16, Arrays.stream(counts).sum());
@@ -73,7 +78,7 @@ class LocalCollectivesTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5})
     void allToAllTransposes(int size) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             List<Tensor> received = new ArrayList<>();
             for (int rank = 0; rank < size; rank++) {
                 received.add(ranks.vector(
@@ -111,7 +116,7 @@ class LocalCollectivesTest {
     @ParameterizedTest
     @ValueSource(ints = {2, 3, 4, 5})
     void ringTurnsWithoutDeadlock(int size) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             List<List<Tensor>> slots = new ArrayList<>();
             for (int rank = 0; rank < size; rank++) {
                 slots.add(List.of(ranks.vector(DType.F32, integers(rank, 0, 9)), ranks.vector(DType.F32, 9L)));
@@ -139,7 +144,7 @@ class LocalCollectivesTest {
 
     @Test
     void messagesGoOneWayToo() {
-        try (LocalRanks ranks = new LocalRanks(3)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 3)) {
             List<Tensor> buffers = vectors(ranks, DType.F32, 5);
             List<SendReceive> ops = List.of(
                     new SendReceive(ranks.group(), 0, 0, null, 2, buffers.get(0)),
@@ -156,7 +161,7 @@ class LocalCollectivesTest {
     /** Each rank changes what it posted as soon as its own run returns; nobody may see the change. */
     @Test
     void nobodyReadsAfterItsPeerWentOn() {
-        try (LocalRanks ranks = new LocalRanks(4)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 4)) {
             List<Tensor> mine = vectors(ranks, DType.F32, 2000);
             List<Tensor> gathered = vectors(ranks, DType.F32, 8000);
             List<Integer> wrong = new ArrayList<>();
@@ -197,7 +202,7 @@ class LocalCollectivesTest {
     /** Lanes of one rank run at the same time; their exchanges must not meet each other. */
     @Test
     void channelsDoNotMix() {
-        try (LocalRanks ranks = new LocalRanks(2)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2)) {
             List<Tensor> keys = vectors(ranks, DType.F32, 3);
             List<Tensor> weights =
                     List.of(ranks.vector(DType.F32, integers(8, 0, 3)), ranks.vector(DType.F32, integers(9, 0, 3)));
@@ -216,7 +221,7 @@ class LocalCollectivesTest {
     /** A broadcast and a message between the same two ranks are counted apart, whatever order lanes of others have. */
     @Test
     void collectivesAndMessagesOfTwoRanksDoNotMix() {
-        try (LocalRanks ranks = new LocalRanks(2)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2)) {
             List<Tensor> buffers = vectors(ranks, DType.F32, 3);
             List<Tensor> next = vectors(ranks, DType.F32, 3);
             for (int turn = 0; turn < 3; turn++) {
@@ -230,7 +235,7 @@ class LocalCollectivesTest {
     /** A group is any ranks in any order: places in it are not ranks. */
     @Test
     void groupsHaveTheirOwnOrder() {
-        try (LocalRanks ranks = new LocalRanks(4)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 4)) {
             Group group = new Group("some", List.of(3, 1));
             List<Tensor> gathered = vectors(ranks, DType.F32, 4);
             List<Tensor> passed = vectors(ranks, DType.F32, 2);

@@ -21,6 +21,11 @@ import org.junit.jupiter.api.Test;
 
 /** A failure means that ranks hang, or that nobody learns which rank is missing and where. */
 class LocalFailuresTest {
+    /** What ranks run on. */
+    LocalRanks.Kind kind() {
+        return LocalRanks.Kind.CPU;
+    }
+
     private static final Duration SHORT = Duration.ofMillis(300);
     private static final Duration SOON = Duration.ofSeconds(10);
 
@@ -36,7 +41,7 @@ class LocalFailuresTest {
 
     @Test
     void deadlineNamesTheMissingRanksAndTheExchange() {
-        try (LocalRanks ranks = new LocalRanks(4, Duration.ofSeconds(2))) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 4, Duration.ofSeconds(2))) {
             reduceOnce(ranks);
             Future<?> zero = ranks.start(reduce(ranks, 0, 4));
             Future<?> two = ranks.start(reduce(ranks, 2, 4));
@@ -54,7 +59,7 @@ class LocalFailuresTest {
 
     @Test
     void deadlineOfAMessageNamesTheSender() {
-        try (LocalRanks ranks = new LocalRanks(3, SHORT)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 3, SHORT)) {
             Launch receive =
                     ranks.bind(1, 0, new SendReceive(ranks.group(), 1, 0, null, 2, ranks.vector(DType.F32, 4L)));
             Future<?> running = ranks.start(receive);
@@ -65,7 +70,7 @@ class LocalFailuresTest {
 
     @Test
     void everybodyFailsWithTheFirstCause() {
-        try (LocalRanks ranks = new LocalRanks(3, SHORT)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 3, SHORT)) {
             List<Future<?>> running = List.of(ranks.start(reduce(ranks, 0, 4)), ranks.start(reduce(ranks, 1, 4)));
             List<RuntimeException> failures = new ArrayList<>();
             for (Future<?> each : running) {
@@ -79,7 +84,7 @@ class LocalFailuresTest {
 
     @Test
     void differentSignaturesAreNamed() {
-        try (LocalRanks ranks = new LocalRanks(2)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2)) {
             Future<?> zero = ranks.start(reduce(ranks, 0, 4));
             Launch other = ranks.bind(1, 0, new Broadcast(ranks.group(), 1, 0, ranks.vector(DType.BF16, 3L)));
             Future<?> one = ranks.start(other);
@@ -92,7 +97,7 @@ class LocalFailuresTest {
 
     @Test
     void messagesOfDifferentLengthAreNamed() {
-        try (LocalRanks ranks = new LocalRanks(2)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2)) {
             Future<?> zero = ranks.start(
                     ranks.bind(0, 0, new SendReceive(ranks.group(), 0, 1, ranks.vector(DType.F32, 4L), 1, null)));
             Future<?> one = ranks.start(
@@ -107,7 +112,7 @@ class LocalFailuresTest {
 
     @Test
     void abortWakesEverybody() {
-        try (LocalRanks ranks = new LocalRanks(4, Duration.ofHours(1))) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 4, Duration.ofHours(1))) {
             List<Future<?>> running = new ArrayList<>();
             for (int rank = 0; rank < 3; rank++) {
                 running.add(ranks.start(reduce(ranks, rank, 4)));
@@ -122,22 +127,27 @@ class LocalFailuresTest {
         }
     }
 
+    /** What the interrupted thread waited for. */
+    String whereInterrupted() {
+        return "all-reduce";
+    }
+
     @Test
     void interruptedRankStops() throws InterruptedException {
-        try (LocalRanks ranks = new LocalRanks(2, Duration.ofHours(1))) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2, Duration.ofHours(1))) {
             Launch launch = reduce(ranks, 0, 4);
             List<RuntimeException> failures = new ArrayList<>();
             Thread thread = new Thread(() -> failures.add(assertThrows(RuntimeException.class, launch::run)));
             thread.start();
             thread.interrupt();
             thread.join(SOON.toMillis());
-            assertContains(failures.getFirst(), "interrupted", "all-reduce");
+            assertContains(failures.getFirst(), "interrupted", whereInterrupted());
         }
     }
 
     @Test
     void tellsWhenTheLastPeerCame() throws InterruptedException {
-        try (LocalRanks ranks = new LocalRanks(2)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), 2)) {
             Launch early = reduce(ranks, 0, 4);
             Launch late = reduce(ranks, 1, 4);
             Future<?> running = ranks.start(early);

@@ -3,6 +3,9 @@ package io.tsp.comm.local;
 import io.tsp.comm.Communicator;
 import io.tsp.device.Launch;
 import io.tsp.device.OrderedSum;
+import io.tsp.device.Stream;
+import io.tsp.device.cpu.CpuTransfers;
+import io.tsp.device.gpu.HostStream;
 import io.tsp.ffm.Memory;
 import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp;
@@ -18,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -27,13 +31,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
-/** Ranks as threads, with memory and a communicator each. */
+/** Ranks as threads, with memory and a communicator each, on the CPU or on GPUs that are fakes. */
 final class LocalRanks implements AutoCloseable {
     static final Duration PATIENCE = Duration.ofSeconds(20);
 
     /** The sum that a device makes, as a loop. */
-    private static final OrderedSum SUM = (dtype, sources, target, count) -> {
+    static final OrderedSum SUM = (dtype, sources, target, count) -> {
         for (long i = 0; i < count; i++) {
             float total = get(sources[0], dtype, i);
             for (int source = 1; source < sources.length; source++) {
@@ -43,24 +48,44 @@ final class LocalRanks implements AutoCloseable {
         }
     };
 
+    /** CPU ranks exchange on the thread that asks for it. */
+    private static final Stream NONE = new HostStream();
+
     private final int size;
+    private final @Nullable FakeGpus gpus;
     private final Group group;
     private final Arena arena = Arena.ofShared();
     private final Map<Integer, MemorySegment> memory = new ConcurrentHashMap<>();
     private final List<Communicator> communicators = new ArrayList<>();
     private final ExecutorService threads = Executors.newCachedThreadPool();
 
-    LocalRanks(int size, Duration deadline) {
+    /** What ranks run on. */
+    enum Kind {
+        CPU,
+        /** Two of them, so that some ranks share one. */
+        GPU
+    }
+
+    LocalRanks(Kind kind, int size, Duration deadline) {
         this.size = size;
+        this.gpus = kind == Kind.GPU ? new FakeGpus(size, SUM) : null;
         this.group = new Group("test", IntStream.range(0, size).boxed().toList());
         LocalHub hub = new LocalHub(deadline);
         for (int rank = 0; rank < size; rank++) {
-            communicators.add(new LocalCommunicator(hub, SUM));
+            communicators.add(
+                    gpus == null
+                            ? new LocalCommunicator(hub, _ -> new CpuTransfers(SUM))
+                            : new LocalCommunicator(hub, gpus.device(rank)::transfers));
         }
     }
 
-    LocalRanks(int size) {
-        this(size, PATIENCE);
+    LocalRanks(Kind kind, int size) {
+        this(kind, size, PATIENCE);
+    }
+
+    /** The ranks' GPUs. */
+    FakeGpus gpus() {
+        return Objects.requireNonNull(gpus);
     }
 
     int size() {
@@ -102,7 +127,7 @@ final class LocalRanks implements AutoCloseable {
         return values;
     }
 
-    private long address(Tensor tensor) {
+    long address(Tensor tensor) {
         MemorySegment segment = memory.get(tensor.slot().id());
         if (segment == null) {
             throw new IllegalArgumentException("unknown " + tensor);
@@ -110,9 +135,31 @@ final class LocalRanks implements AutoCloseable {
         return segment.address() + tensor.byteOffset();
     }
 
+    /** On GPUs the launch enqueues the exchange and waits for it. */
     Launch bind(int rank, int channel, CommunicationOp op) {
+        if (gpus == null) {
+            return bind(rank, channel, NONE, op);
+        }
+        Stream stream = gpus.stream(rank, channel);
+        Launch launch = bind(rank, channel, stream, op);
+        return new Launch() {
+            @Override
+            public void run() {
+                stream.enqueue(launch);
+                stream.synchronize(PATIENCE);
+            }
+
+            @Override
+            public long peersArrivedNanos() {
+                return launch.peersArrivedNanos();
+            }
+        };
+    }
+
+    /** An exchange to be enqueued on a stream. */
+    Launch bind(int rank, int channel, Stream stream, CommunicationOp op) {
         String label = "rank " + rank + ", label " + op.name();
-        return communicators.get(rank).bind(op, new Communicator.Binding(channel, this::address, 0, label));
+        return communicators.get(rank).bind(op, new Communicator.Binding(channel, stream, this::address, 0, label));
     }
 
     /** Runs an op on every rank at once. */
@@ -147,7 +194,7 @@ final class LocalRanks implements AutoCloseable {
         }
     }
 
-    private static float get(long address, DType dtype, long index) {
+    static float get(long address, DType dtype, long index) {
         MemorySegment at = Memory.at(address + index * dtype.bytes(), dtype.bytes());
         return switch (dtype) {
             case F32 -> at.get(ValueLayout.JAVA_FLOAT, 0);
@@ -156,7 +203,7 @@ final class LocalRanks implements AutoCloseable {
         };
     }
 
-    private static void put(long address, DType dtype, long index, float value) {
+    static void put(long address, DType dtype, long index, float value) {
         MemorySegment at = Memory.at(address + index * dtype.bytes(), dtype.bytes());
         switch (dtype) {
             case F32 -> at.set(ValueLayout.JAVA_FLOAT, 0, value);
@@ -175,9 +222,9 @@ final class LocalRanks implements AutoCloseable {
     public void close() {
         threads.shutdownNow();
         communicators.forEach(Communicator::close);
-        boolean ended = false;
+        boolean ended = gpus == null || gpus.close(PATIENCE);
         try {
-            ended = threads.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+            ended &= threads.awaitTermination(PATIENCE.toSeconds(), TimeUnit.SECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }

@@ -21,10 +21,15 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** A failure means wrong sums, or sums that depend on who comes first. */
 class LocalReductionsTest {
+    /** What ranks run on. */
+    LocalRanks.Kind kind() {
+        return LocalRanks.Kind.CPU;
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5})
     void reduceScatterSumsOwnPartsAndKeepsTheOthers(int size) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             long[] counts = partCounts(size);
             long total = Arrays.stream(counts).sum();
             List<Tensor> buffers = vectors(ranks, DType.F32, total);
@@ -43,7 +48,7 @@ class LocalReductionsTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5})
     void allReduceSumsEverywhere(int size) {
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             for (long count : new long[] {1, 3, 4, 17, 1000}) {
                 List<Tensor> buffers = vectors(ranks, DType.F32, count);
                 ranks.run(rank -> new AllReduce(ranks.group(), rank, buffers.get(rank)));
@@ -79,7 +84,7 @@ class LocalReductionsTest {
                 ofRank[i] = random.nextBoolean() ? magnitude : -magnitude;
             }
         }
-        try (LocalRanks ranks = new LocalRanks(size)) {
+        try (LocalRanks ranks = new LocalRanks(kind(), size)) {
             List<Tensor> buffers = new ArrayList<>();
             for (float[] ofRank : values) {
                 buffers.add(ranks.vector(dtype, ofRank));

@@ -1,0 +1,4 @@
+@NullMarked
+package io.tsp.device.gpu;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.tsp.evaluate;
+
+import org.jspecify.annotations.NullMarked;
