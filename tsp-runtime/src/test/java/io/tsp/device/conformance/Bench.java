@@ -36,8 +36,8 @@ final class Bench implements AutoCloseable {
         return device;
     }
 
-    /** Copies images to the device, runs ops on them, and returns the bytes of every slot after that. */
-    List<byte[]> run(List<ComputeOp> ops, List<Slot> slots, List<Image> images) {
+    /** Copies images to the device, runs ops on them, and returns the bytes of every slot after that; one run at a time. */
+    synchronized List<byte[]> run(List<ComputeOp> ops, List<Slot> slots, List<Image> images) {
         List<Buffer> buffers = new ArrayList<>();
         try {
             for (Image image : images) {

@@ -2,13 +2,12 @@ package io.tsp.device.conformance;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
-import com.google.common.base.Supplier;
-import com.google.common.base.Suppliers;
 import io.tsp.op.Panels;
 import io.tsp.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Disabled;
@@ -18,6 +17,8 @@ import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -25,9 +26,10 @@ import org.junit.jupiter.params.provider.EnumSource;
  * Every op on every set of kernels that a device has. A failure means that a kernel computes something else than {@code
  * tsp_kernels.h} says, touches memory it must not touch, or gives other bits on another run or with other threads.
  *
- * <p>Values are random; {@code -Dtsp.seed=N} repeats those of a failure.
+ * <p>References take more time than kernels, so cases run beside each other; a device runs one at a time. Values are random; {@code -Dtsp.seed=N} repeats those of a failure.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Execution(ExecutionMode.CONCURRENT)
 public abstract class KernelConformance {
     /** Of the sizes of training; everyday's are part of each run. */
     private static final String BY_HAND = "too long for CI: run it alone";
@@ -259,16 +261,33 @@ public abstract class KernelConformance {
                                 .map(target -> test(target, tried.toString(), () -> tried.judge(target, SEED)))));
     }
 
-    /** The references of a case are computed once, for all targets. */
     private Stream<DynamicNode> judge(Stream<Case> cases) {
         return cases.map(tried -> {
-            Supplier<Trial> trial = Suppliers.memoize(() -> tried.trial(SEED));
+            Shared trial = new Shared(tried, targets.size());
             return DynamicContainer.dynamicContainer(
                     tried.name(),
                     targets.stream()
                             .map(target ->
-                                    test(target, tried.name(), () -> trial.get().judge(target))));
+                                    test(target, tried.name(), () -> trial.take().judge(target))));
         });
+    }
+
+    /** A trial whose references are computed once, for all targets, and forgotten when the last one has taken it. */
+    private static final class Shared {
+        private final Case tried;
+        private int takers;
+        private @Nullable Trial trial;
+
+        Shared(Case tried, int takers) {
+            this.tried = tried;
+            this.takers = takers;
+        }
+
+        synchronized Trial take() {
+            Trial taken = trial == null ? tried.trial(SEED) : trial;
+            trial = --takers > 0 ? taken : null;
+            return taken;
+        }
     }
 
     private static DynamicTest test(Target target, String name, Runnable judgement) {
