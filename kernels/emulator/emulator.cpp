@@ -1,6 +1,8 @@
 /* Fibers and how they take turns. */
 #include "emulator.h"
 
+#include "async.h"
+
 #include <sys/mman.h>
 
 #include <cstdarg>
@@ -51,6 +53,13 @@ constexpr int NAMED_BARRIERS = 16;
 constexpr int MAX_THREADS = 1024;
 constexpr size_t SHARED_ALIGNMENT = 1024;
 constexpr int SHARED_LIMIT = 227 << 10; /* of a block on sm_90 */
+
+/* Some warps stand still for some rounds, always the same ones, so that others run ahead of them. */
+bool is_held(int warp, uint32_t round) {
+    constexpr uint32_t ROUNDS = 8;
+    const uint32_t mixed = (round / ROUNDS * 0x9e3779b1u) ^ (static_cast<uint32_t>(warp) * 0x85ebca6bu);
+    return (mixed * 0xc2b2ae35u) >> 30 == 0;
+}
 
 /* What one thread of the process needs to run blocks. */
 class Engine {
@@ -134,6 +143,7 @@ void Engine::thread_main() {
     if (!thread.copies.empty() || !thread.copy_groups.empty()) {
         fault("%s: thread %d returned with asynchronous copies that it did not wait for", engine.kernel, thread.number);
     }
+    end_async_thread(engine.kernel, thread.number);
     thread.done = true;
     --engine.block.live;
     engine.leave(thread, true);
@@ -171,24 +181,31 @@ void Engine::run_block(const char *name, const Block &which, const Body &body_of
         stacks = static_cast<unsigned char *>(memory);
         threads = std::make_unique<Thread[]>(MAX_THREADS);
     }
+    begin_async(block.shared, block.shared_bytes);
     for (int i = 0; i < block.live; ++i) {
         start(threads[static_cast<size_t>(i)], i);
     }
     const int count = block.live;
-    while (block.live > 0) {
+    for (uint32_t round = 0; block.live > 0; ++round) {
         bool moved = false;
+        bool held = false;
         for (int i = 0; i < count; ++i) {
             Thread &thread = threads[static_cast<size_t>(i)];
+            if (is_held(i / WARP, round)) {
+                held = held || !thread.done;
+                continue;
+            }
             if (!thread.done && (thread.ready == nullptr || thread.ready(thread.context))) {
                 thread.ready = nullptr;
                 moved = true;
                 enter(thread);
             }
         }
-        if (!moved) {
+        if (!moved && !held) {
             report_deadlock();
         }
     }
+    end_async(name);
 }
 
 void Engine::report_deadlock() {

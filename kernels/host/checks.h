@@ -39,4 +39,10 @@ void check(const tsp_square_sum_args &args);
 void check(const tsp_clip_args &args);
 void check(const tsp_adamw_args &args);
 
+/* check_shapes does not look at data: workspace_bytes asks for it. */
+void check_shapes(const tsp_gated_mlp_args &args);
+void check(const tsp_gated_mlp_args &args);
+void check_shapes(const tsp_gated_mlp_backward_args &args);
+void check(const tsp_gated_mlp_backward_args &args);
+
 } // namespace tsp
