@@ -15,17 +15,23 @@ namespace {
 
 constexpr int LEAST_THREADS = 256;
 constexpr int STEP = 8;
-/* Vectors of STEP elements that a thread keeps. */
-constexpr int KEPT = 2;
 
-/* Columns that a team of threads can keep. */
-constexpr int64_t columns_of_team(int team) {
-    return int64_t{team} * (STEP * KEPT);
-}
-
+/* Threads that have a row together: for heads, for hidden sizes of up to 4096, and beyond. */
 constexpr int SHORT_TEAM = WARP;
 constexpr int MIDDLE_TEAM = LEAST_THREADS;
 constexpr int LONG_TEAM = 2 * LEAST_THREADS;
+
+/* Vectors of STEP elements that a thread of a team keeps. */
+template <int TEAM>
+constexpr int KEPT = TEAM == SHORT_TEAM ? 1 : 2;
+
+/* Columns that a team can keep. */
+template <int TEAM>
+constexpr int64_t COLUMNS = int64_t{TEAM} * (STEP * KEPT<TEAM>);
+
+/* Blocks on a multiprocessor at once: what registers allow. */
+template <int TEAM, class Dx>
+constexpr int BLOCKS = TEAM == LONG_TEAM ? 1 : TEAM == MIDDLE_TEAM && sizeof(Dx) == sizeof(float) ? 2 : 3;
 
 template <class T, class Dout, class Dx>
 struct Operands {
@@ -121,11 +127,11 @@ __device__ __forceinline__ void write_step(
 /* The dweight of a block: of its one team, or the sum of its teams' in shared memory, [team][columns]. */
 template <int TEAM, int THREADS>
 __device__ __forceinline__ void
-write_dweight(const RowParts &parts, float *target, float *shared, const float (&dweight)[KEPT][STEP]) {
+write_dweight(const RowParts &parts, float *target, float *shared, const float (&dweight)[KEPT<TEAM>][STEP]) {
     const int thread = static_cast<int>(threadIdx.x);
-    float *own = TEAM == THREADS ? target : shared + thread / TEAM * columns_of_team(TEAM);
+    float *own = TEAM == THREADS ? target : shared + thread / TEAM * COLUMNS<TEAM>;
 #pragma unroll
-    for (int i = 0; i < KEPT; ++i) {
+    for (int i = 0; i < KEPT<TEAM>; ++i) {
         const int64_t column = (i * TEAM + thread % TEAM) * STEP;
         if (column < parts.columns) {
             store<STEP, true>(own + column, dweight[i]);
@@ -137,32 +143,32 @@ write_dweight(const RowParts &parts, float *target, float *shared, const float (
             float total = 0.0f;
 #pragma unroll
             for (int team = 0; team < THREADS / TEAM; ++team) {
-                total += shared[team * columns_of_team(TEAM) + column];
+                total += shared[team * COLUMNS<TEAM> + column];
             }
             target[column] = total;
         }
     }
 }
 
-/* Rows of at most columns_of_team(TEAM) elements, whose number is a multiple of STEP, all aligned to vectors. */
+/* Rows of at most COLUMNS<TEAM> elements, whose number is a multiple of STEP, all aligned to vectors. */
 template <int TEAM, int THREADS, class T, class Dout, class Dx>
-__global__ void __launch_bounds__(THREADS) differentiate_kept(Operands<T, Dout, Dx> args) {
+__global__ void __launch_bounds__(THREADS, BLOCKS<TEAM, Dx>) differentiate_kept(Operands<T, Dout, Dx> args) {
     constexpr int TEAMS = THREADS / TEAM;
     float *shared = shared_memory<float>();
-    const int64_t n = args.parts.columns;
+    const auto n = static_cast<int>(args.parts.columns);
     const int64_t end = smaller((blockIdx.x + int64_t{1}) * args.parts.part_rows, args.parts.rows);
     const int lane = static_cast<int>(threadIdx.x) % TEAM * STEP;
-    float dweight[KEPT][STEP] = {};
+    float dweight[KEPT<TEAM>][STEP] = {};
     int turn = 0;
     for (int64_t row = blockIdx.x * args.parts.part_rows + threadIdx.x / TEAM; row < end; row += TEAMS) {
         const T *x_row = args.x.row(row);
         const Dout *dout_row = args.dout.row(row);
-        float x[KEPT][STEP];
-        float dout[KEPT][STEP];
+        float x[KEPT<TEAM>][STEP];
+        float dout[KEPT<TEAM>][STEP];
         float squares = 0.0f;
         float products = 0.0f;
 #pragma unroll
-        for (int i = 0; i < KEPT; ++i) {
+        for (int i = 0; i < KEPT<TEAM>; ++i) {
             const int column = lane + i * TEAM * STEP;
             if (column < n) {
                 load<STEP, true>(x_row + column, x[i]);
@@ -170,7 +176,7 @@ __global__ void __launch_bounds__(THREADS) differentiate_kept(Operands<T, Dout, 
             }
         }
 #pragma unroll
-        for (int i = 0; i < KEPT; ++i) {
+        for (int i = 0; i < KEPT<TEAM>; ++i) {
             const int column = lane + i * TEAM * STEP;
             if (column < n) {
                 add_products(args.weight + column, x[i], dout[i], squares, products);
@@ -181,7 +187,7 @@ __global__ void __launch_bounds__(THREADS) differentiate_kept(Operands<T, Dout, 
         Dx *dx = args.dx.row(row);
         T *rounded = args.rounded.data == nullptr ? nullptr : args.rounded.row(row);
 #pragma unroll
-        for (int i = 0; i < KEPT; ++i) {
+        for (int i = 0; i < KEPT<TEAM>; ++i) {
             const int column = lane + i * TEAM * STEP;
             if (column < n) {
                 write_step(
@@ -239,13 +245,17 @@ __global__ void __launch_bounds__(LEAST_THREADS) differentiate_any(Operands<T, D
 RowParts parts_of(const tsp_rms_norm_backward_args &args) {
     const int64_t n = args.x.shape[args.x.rank - 1];
     const int64_t rows = n == 0 ? 0 : element_count(args.x) / n;
-    return n <= columns_of_team(SHORT_TEAM) ? RowParts(rows, n, 1024, 16) : RowParts(rows, n, 384, 1);
+    if (n <= COLUMNS<SHORT_TEAM>) {
+        return {rows, n, 1024, 16};
+    }
+    /* As many as the 132 multiprocessors of an H200 take at once, or twice that. */
+    return {rows, n, args.dx.dtype == TSP_BF16 ? 384 : 512, 1};
 }
 
 template <int TEAM, class T, class Dout, class Dx>
 void launch_kept(const Operands<T, Dout, Dx> &operands, uint32_t blocks, cudaStream_t stream) {
     constexpr int THREADS = TEAM < LEAST_THREADS ? LEAST_THREADS : TEAM;
-    constexpr int64_t FLOATS = TEAM == THREADS ? 4 * THREADS / WARP : THREADS / TEAM * columns_of_team(TEAM);
+    constexpr int64_t FLOATS = TEAM == THREADS ? 4 * THREADS / WARP : THREADS / TEAM * COLUMNS<TEAM>;
     launch(
         "rms_norm_backward",
         differentiate_kept<TEAM, THREADS, T, Dout, Dx>,
@@ -273,11 +283,11 @@ void differentiate(const tsp_rms_norm_backward_args &args, const tsp_launch &whe
         && has_vector_rows(args.dout) && has_vector_rows(args.dx)
         && (args.rounded.data == nullptr || has_vector_rows(args.rounded));
     const auto blocks = static_cast<uint32_t>(parts.parts);
-    if (aligned && n <= columns_of_team(SHORT_TEAM)) {
+    if (aligned && n <= COLUMNS<SHORT_TEAM>) {
         launch_kept<SHORT_TEAM>(operands, blocks, stream_of(where));
-    } else if (aligned && n <= columns_of_team(MIDDLE_TEAM)) {
+    } else if (aligned && n <= COLUMNS<MIDDLE_TEAM>) {
         launch_kept<MIDDLE_TEAM>(operands, blocks, stream_of(where));
-    } else if (aligned && n <= columns_of_team(LONG_TEAM)) {
+    } else if (aligned && n <= COLUMNS<LONG_TEAM>) {
         launch_kept<LONG_TEAM>(operands, blocks, stream_of(where));
     } else {
         const Grid grid{blocks, LEAST_THREADS, sizeof(float) * (4 * LEAST_THREADS / WARP)};

@@ -52,11 +52,13 @@ void fill_repeating(const tsp_tensor &tensor, uint32_t seed, double scale) {
     fill_normal(first, seed, scale);
     for (int64_t i = first.shape[0]; i < tensor.shape[0]; ++i) {
         const int64_t bytes = bytes_of(tensor.dtype);
+        const int64_t count =
+            tensor.rank == 2 ? tensor.shape[1] : (tensor.shape[1] - 1) * tensor.strides[1] + tensor.shape[2];
         auto *data = static_cast<char *>(tensor.data);
         std::memcpy(
             data + i * tensor.strides[0] * bytes,
             data + i % first.shape[0] * tensor.strides[0] * bytes,
-            static_cast<size_t>(tensor.shape[1] * bytes));
+            static_cast<size_t>(count * bytes));
     }
 }
 
