@@ -71,7 +71,7 @@ load_step(BackwardKeysShared<Shape> &shared, const BackwardOperands<bf16> &args,
     copy_structs<Shape::QUERIES>(shared.visible[slot], args.rows.visible + first, thread - Shape::QUERIES / 2);
     copy_structs<Shape::SPANS>(shared.spans[slot], args.rows.spans + first / SPAN_ROWS, thread - Shape::QUERIES);
     const auto load = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, args.tables.head_dim, [&](int i) {
+        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
             const RowPlace place = shared.places[slot][i];
             return place.blank() ? nullptr : from.at(place.row, place.head);
         });
@@ -196,7 +196,7 @@ differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
     KeyRows rows(args.tables, shared.sequence);
     rows.move_to(block.begin);
     const auto load_block = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, args.tables.head_dim, [&](int i) {
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
             return block.begin + i < block.end ? from.at(rows.row(block.begin + i), shared.kv_head) : nullptr;
         });
     };

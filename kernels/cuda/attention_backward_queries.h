@@ -118,7 +118,7 @@ differentiate_queries(const __grid_constant__ BackwardOperands<bf16> args) {
     __syncthreads();
 
     const auto load_queries = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, args.tables.head_dim, [&](int i) {
+        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
             const RowPlace place = shared.places[i];
             return place.blank() ? nullptr : from.at(place.row, place.head);
         });
@@ -127,7 +127,7 @@ differentiate_queries(const __grid_constant__ BackwardOperands<bf16> args) {
     load_queries(shared.dout, args.dout);
     KeyRows rows(args.tables, shared.sequence);
     const auto load_keys = [&](bf16 *tile, const Heads<const bf16> &from, int32_t key) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, args.tables.head_dim, [&](int i) {
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
             return key + i < reached.end ? from.at(rows.row(key + i), shared.kv_head) : nullptr;
         });
     };

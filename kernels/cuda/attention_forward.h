@@ -200,13 +200,13 @@ attend(const __grid_constant__ ForwardOperands<bf16> args) {
     const int columns = args.tables.head_dim;
     KeyRows rows(args.tables, shared.sequence);
     const auto load_keys = [&](bf16 *tile, const Heads<const bf16> &from, int32_t key) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, columns, [&](int i) {
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, columns, [&](int i) {
             return key + i < reached.end ? from.at(rows.row(key + i), shared.kv_head) : nullptr;
         });
         commit_copies();
     };
 
-    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(shared.queries, columns, [&](int i) {
+    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(shared.queries, args.q.data, columns, [&](int i) {
         return shared.row[i] < 0 ? nullptr : args.q.at(shared.row[i], shared.head[i]);
     });
     if (reached.begin < reached.end) {

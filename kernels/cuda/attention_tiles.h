@@ -32,11 +32,12 @@ __device__ __forceinline__ int place_of(int row, int chunk) {
 }
 
 /*
- * Starts to fill ROWS rows of a tile with `columns` elements and then zeros. source(i) is row i, NULL for zeros. All
- * THREADS threads of the block take part. ALIGNED: all rows begin at multiples of 16 bytes; others are copied at once.
+ * Starts to fill ROWS rows of a tile with `columns` elements and then zeros. source(i) is row i, NULL for zeros; a copy
+ * of zeros names some address of the tensor, `data`, though nothing is read there. All THREADS threads of the block take
+ * part. ALIGNED: all rows begin at multiples of 16 bytes; others are copied at once.
  */
 template <int ROWS, int COLUMNS, int THREADS, bool ALIGNED, class Source>
-__device__ __forceinline__ void load_tile(bf16 *tile, int columns, const Source &source) {
+__device__ __forceinline__ void load_tile(bf16 *tile, const bf16 *data, int columns, const Source &source) {
     constexpr int CHUNKS = COLUMNS / CHUNK;
     constexpr int STEP = THREADS / CHUNKS;
     static_assert(THREADS % CHUNKS == 0 && ROWS % STEP == 0);
@@ -49,8 +50,9 @@ __device__ __forceinline__ void load_tile(bf16 *tile, int columns, const Source 
         const bf16 *row = chunk * CHUNK < columns ? source(first + i) : nullptr;
         bf16 *target = tile + place_of<COLUMNS>(first + i, chunk);
         if constexpr (ALIGNED) {
-            copy_async(target, row == nullptr ? nullptr : row + chunk * CHUNK, row != nullptr);
+            copy_async(target, row == nullptr ? data : row + chunk * CHUNK, row != nullptr);
         } else {
+            static_cast<void>(data);
 #pragma unroll
             for (int x = 0; x < CHUNK; ++x) {
                 target[x] = row == nullptr ? bf16{0} : row[chunk * CHUNK + x];
