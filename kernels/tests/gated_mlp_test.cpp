@@ -120,7 +120,7 @@ void test_case(const Level &level, const Case &test) {
     }
     level.guards_intact(y, test.name());
     level.guards_intact(saved, test.name());
-    for (const int32_t threads : {2, 5}) {
+    for (const int32_t threads : MORE_THREADS) {
         const TestTensor again = fixture.make_y();
         level.run_ok(level.kernels.gated_mlp_forward, fixture.args(again, nullptr), threads);
         level.expect(contents(again) == contents(y), test.name() + ": other bits with other threads");
