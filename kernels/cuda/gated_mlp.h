@@ -8,42 +8,33 @@
 
 namespace tsp::gpu::gemm {
 
-/* e^-gate, as exact as results of type T need. */
+/* What silu and its gradient are made of, as exact as results of type T need. Without contraction: forward and backward
+ * round alike. */
 template <class T>
-__device__ __forceinline__ float exp_minus(float gate);
+struct Silu {
+    float exponential; /* e^-gate */
+    float sigmoid;
+    float value; /* gate sigmoid */
 
-template <>
-__device__ __forceinline__ float exp_minus<bf16>(float gate) {
-    return fast_exp2(gate * -1.44269504f);
-}
+    __device__ __forceinline__ explicit Silu(float gate) {
+        if constexpr (std::is_same_v<T, bf16>) {
+            exponential = fast_exp2(__fmul_rn(gate, -1.44269504f));
+            sigmoid = fast_reciprocal(__fadd_rn(1.0f, exponential));
+            value = __fmul_rn(gate, sigmoid);
+        } else {
+            exponential = expf(-gate);
+            const float sum = __fadd_rn(1.0f, exponential);
+            sigmoid = __fdiv_rn(1.0f, sum);
+            value = __fdiv_rn(gate, sum);
+        }
+    }
 
-template <>
-__device__ __forceinline__ float exp_minus<float>(float gate) {
-    return expf(-gate);
-}
-
-/* silu(gate) * up. Without contraction: forward and backward round alike. */
-template <class T>
-__device__ __forceinline__ float swiglu(float gate, float up) {
-    return __fmul_rn(__fdiv_rn(gate, __fadd_rn(1.0f, exp_minus<T>(gate))), up);
-}
-
-struct Gradients {
-    float hidden;
-    float dgate;
-    float dup;
+    __device__ __forceinline__ float slope(float gate) const {
+        /* 1 - sigmoid without cancellation. An infinite exponential makes the product NaN, and then it is 1. */
+        const float rest = fminf(__fmul_rn(exponential, sigmoid), 1.0f);
+        return __fmul_rn(sigmoid, __fadd_rn(1.0f, __fmul_rn(gate, rest)));
+    }
 };
-
-template <class T>
-__device__ __forceinline__ Gradients gradients_of(float gate, float up, float dhidden) {
-    const float exponential = exp_minus<T>(gate);
-    const float sigmoid = __fdiv_rn(1.0f, __fadd_rn(1.0f, exponential));
-    /* 1 - sigmoid without cancellation. An infinite exponential makes the product NaN, and then it is 1. */
-    const float rest = fminf(__fmul_rn(exponential, sigmoid), 1.0f);
-    const float slope = __fmul_rn(sigmoid, __fadd_rn(1.0f, __fmul_rn(gate, rest)));
-    const float activation = __fdiv_rn(gate, __fadd_rn(1.0f, exponential));
-    return {__fmul_rn(activation, up), __fmul_rn(__fmul_rn(dhidden, up), slope), __fmul_rn(dhidden, activation)};
-}
 
 /* Epilogue of the product with packed gates and ups: hidden = silu(gate) * up; saved, if it is wanted, gets both. */
 template <class T>
@@ -58,7 +49,7 @@ struct StoreHidden {
         for (int j = 0; j < COUNT / 2; ++j) {
 #pragma unroll
             for (int k = 0; k < 2; ++k) {
-                products[j][k] = swiglu<T>(values[2 * j][k], values[2 * j + 1][k]);
+                products[j][k] = __fmul_rn(Silu<T>(values[2 * j][k]).value, values[2 * j + 1][k]);
             }
         }
         store_groups(hidden.row(row), column / 2, products);
@@ -86,10 +77,12 @@ struct StoreGradients {
         for (int j = 0; j < COUNT; ++j) {
 #pragma unroll
             for (int k = 0; k < 2; ++k) {
-                const Gradients all = gradients_of<T>(pre[2 * j][k], pre[2 * j + 1][k], dhidden[j][k]);
-                activations[j][k] = all.hidden;
-                gates[j][k] = all.dgate;
-                ups[j][k] = all.dup;
+                const float gate = pre[2 * j][k];
+                const float up = pre[2 * j + 1][k];
+                const Silu<T> silu(gate);
+                activations[j][k] = __fmul_rn(silu.value, up);
+                gates[j][k] = __fmul_rn(__fmul_rn(dhidden[j][k], up), silu.slope(gate));
+                ups[j][k] = __fmul_rn(dhidden[j][k], silu.value);
             }
         }
         store_groups(hidden.row(row), feature, activations);

@@ -42,14 +42,19 @@ void forward_wide(const tsp_gated_mlp_args &args, const ForwardPlan &plan, cudaS
         const Groups<bf16> hidden{static_cast<bf16 *>(plan.hidden), features, count, features, true};
         up.a[0] = map_along_depth(wide_matrix("x", part_of(args.x, first, count)), Wide::ROWS);
         set_shape(up, count, 2 * features, columns, 0);
-        launch_wide<Major::K>(
+        launch_wide(
             "gated_mlp_forward, gate and up",
+            multiply_wide<Major::K, StoreHidden<bf16>>,
             up,
             StoreHidden<bf16>{hidden, groups<bf16>(part_of(args.saved, first, count))},
             stream);
         set_shape(down, count, columns, features, 0);
-        launch_wide<Major::K>(
-            "gated_mlp_forward, down", down, output(part_of(args.y, first, count), accumulate), stream);
+        launch_wide(
+            "gated_mlp_forward, down",
+            multiply_wide<Major::K, Output>,
+            down,
+            output(part_of(args.y, first, count), accumulate),
+            stream);
     }
 }
 

@@ -2,13 +2,13 @@
  * One step of the product of two tiles that stand in shared memory: how a tile is cut into what warps and threads compute,
  * where its chunks stand, and the products themselves, with mma.sync for bf16 and in fp32 arithmetic for f32.
  *
- * What is 16 bytes wide, a chunk, stands where place() says: eight lines' chunks of the same number, which ldmatrix reads
- * at once, lie in different banks. A thread's sums have the layout of mma.m16n8k16's accumulators in both dtypes (see
+ * What is 16 bytes wide, a chunk, stands where chunk_place() says. A thread's sums have the layout of mma.m16n8k16's accumulators in both dtypes (see
  * tensor_core.h), so that what is done with them afterwards is written once. Each sum is made in ascending order of k.
  */
 #pragma once
 
 #include "block.h"
+#include "chunk_place.h"
 #include "tensor_core.h"
 #include "vector.h"
 
@@ -53,13 +53,6 @@ struct Tile {
 template <class Tile>
 using Sums = float[Tile::ROW_TILES][Tile::COLUMN_TILES][4];
 
-/* Where a chunk of a line of CHUNKS chunks stands, in chunks. */
-template <int CHUNKS>
-__device__ __forceinline__ int place(int line, int chunk) {
-    static_assert(CHUNKS == 4 || CHUNKS % 8 == 0);
-    return line * CHUNKS + (chunk ^ (CHUNKS == 4 ? line / 2 % 4 : line % 8));
-}
-
 /* sums += a b for the stage of one step. a: [ROWS][STEP] in chunks. b: TRANSPOSED ? [STEP][COLUMNS] : [COLUMNS][STEP]. */
 template <class Tile, bool TRANSPOSED>
 __device__ __forceinline__ void multiply_step(Sums<Tile> &sums, const bf16 *a, const bf16 *b) {
@@ -80,15 +73,15 @@ __device__ __forceinline__ void multiply_step(Sums<Tile> &sums, const bf16 *a, c
             if constexpr (TRANSPOSED) {
                 const int chunk = b_column / CHUNK<bf16> + 2 * j;
                 load_matrices_transposed(
-                    right[j], b + place<COLUMN_CHUNKS>(16 * k + 8 * half + lane % 8, chunk) * CHUNK<bf16>);
+                    right[j], b + chunk_place<COLUMN_CHUNKS>(16 * k + 8 * half + lane % 8, chunk) * CHUNK<bf16>);
             } else {
                 const int line = b_column + 16 * j + lane % 8;
-                load_matrices(right[j], b + place<DEPTH_CHUNKS>(line, 2 * k + half) * CHUNK<bf16>);
+                load_matrices(right[j], b + chunk_place<DEPTH_CHUNKS>(line, 2 * k + half) * CHUNK<bf16>);
             }
         }
 #pragma unroll
         for (int i = 0; i < Tile::ROW_TILES; ++i) {
-            load_matrices(left[i], a + place<DEPTH_CHUNKS>(a_line + 16 * i, 2 * k + lane / 16) * CHUNK<bf16>);
+            load_matrices(left[i], a + chunk_place<DEPTH_CHUNKS>(a_line + 16 * i, 2 * k + lane / 16) * CHUNK<bf16>);
         }
 #pragma unroll
         for (int i = 0; i < Tile::ROW_TILES; ++i) {
@@ -111,14 +104,14 @@ __device__ __forceinline__ void load_columns(float (&values)[COUNT][2][4], const
 #pragma unroll
             for (int k = 0; k < 4; ++k) {
                 const float2 two = *reinterpret_cast<const float2 *>(
-                    b + place<COLUMN_CHUNKS>(4 * chunk + k, at) * CHUNK<float> + column % CHUNK<float>);
+                    b + chunk_place<COLUMN_CHUNKS>(4 * chunk + k, at) * CHUNK<float> + column % CHUNK<float>);
                 values[j][0][k] = two.x;
                 values[j][1][k] = two.y;
             }
         } else {
 #pragma unroll
             for (int i = 0; i < 2; ++i) {
-                load<4, true>(b + place<DEPTH_CHUNKS>(column + 8 * j + i, chunk) * CHUNK<float>, values[j][i]);
+                load<4, true>(b + chunk_place<DEPTH_CHUNKS>(column + 8 * j + i, chunk) * CHUNK<float>, values[j][i]);
             }
         }
     }
@@ -138,7 +131,7 @@ __device__ __forceinline__ void multiply_step(Sums<Tile> &sums, const float *a, 
 #pragma unroll
         for (int i = 0; i < 2 * Tile::ROW_TILES; ++i) {
             float left[4];
-            load<4, true>(a + place<DEPTH_CHUNKS>(row + 8 * i, chunk) * CHUNK<float>, left);
+            load<4, true>(a + chunk_place<DEPTH_CHUNKS>(row + 8 * i, chunk) * CHUNK<float>, left);
 #pragma unroll
             for (int j = 0; j < COUNT; ++j) {
                 float(&sum)[4] = sums[i / 2][j];

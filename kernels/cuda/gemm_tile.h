@@ -78,7 +78,7 @@ __device__ __forceinline__ void load_tile(T *tile, const Operand &matrix, int64_
         for (int i = 0; i < LINES; i += LINES_AT_ONCE) {
             const int mine = i + thread / CHUNKS;
             copy_async(
-                tile + place<CHUNKS>(mine, chunk) * CHUNK<T>,
+                tile + chunk_place<CHUNKS>(mine, chunk) * CHUNK<T>,
                 matrix.at(line + mine, column),
                 inside && line + mine < matrix.rows);
         }
@@ -87,7 +87,7 @@ __device__ __forceinline__ void load_tile(T *tile, const Operand &matrix, int64_
 #pragma unroll 1
     for (int i = 0; i < LINES; i += LINES_AT_ONCE) {
         const int mine = i + thread / CHUNKS;
-        T *target = tile + place<CHUNKS>(mine, chunk) * CHUNK<T>;
+        T *target = tile + chunk_place<CHUNKS>(mine, chunk) * CHUNK<T>;
 #pragma unroll 1
         for (int j = 0; j < CHUNK<T>; ++j) {
             const bool inside = line + mine < matrix.rows && column + j < matrix.columns;

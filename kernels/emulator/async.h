@@ -68,4 +68,7 @@ void wait_for_products(size_t pending);
 
 } // namespace tsp::emulator
 
+/* How often a thread has started a product of a warpgroup in this process, for tests that ask which kernel ran. */
+extern "C" uint64_t tspEmulatorProducts();
+
 #pragma GCC visibility pop

@@ -1,4 +1,5 @@
 /* Products of warpgroups. How operands lie: cuda/ptx/wgmma.h. */
+#include <atomic>
 #include <cstring>
 
 #include "async_state.h"
@@ -51,6 +52,8 @@ struct Matrix {
 
     uint64_t start, leading, stride;
 };
+
+std::atomic<uint64_t> products_started{0};
 
 struct Operands {
     float a[ROWS][DEPTH];
@@ -182,6 +185,7 @@ void fence_products() {
 }
 
 void start_product(const Product &product) {
+    products_started.fetch_add(1, std::memory_order_relaxed);
     AsyncThread &thread = async_state.threads[self().number];
     if (!thread.may_start_products) {
         fault("a product is started without fence_products after the last wait");
@@ -216,3 +220,7 @@ void wait_for_products(size_t pending) {
 }
 
 } // namespace tsp::emulator
+
+uint64_t tspEmulatorProducts() {
+    return tsp::emulator::products_started.load();
+}

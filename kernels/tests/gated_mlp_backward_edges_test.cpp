@@ -1,4 +1,5 @@
 /* Gated MLP backward beside what its values are: rows alone, saved pre-activations, extremes, refused arguments. */
+#include "gpu_products.h"
 #include "mlp_backward_cases.h"
 
 using namespace tsp::test;
@@ -85,6 +86,19 @@ void test_extremes(const Level &level, tsp_dtype dtype) {
     }
 }
 
+/* Where the copy engine can read the operands, sm_90a uses it. */
+void test_wide_products(const Level &level) {
+    const auto run = [&](const Case &test) {
+        const Fixture fixture(test);
+        level.run_ok(level.kernels.gated_mlp_backward, fixture.args(Outputs(test)), 1);
+    };
+    expect_wide_products(level, true, [&] { run({TSP_BF16, 3, 40, 32, 0, false, true}); });
+    expect_wide_products(level, true, [&] { run({TSP_BF16, 3, 40, 32}); });
+    expect_wide_products(level, false, [&] { run({TSP_BF16, 3, 41, 32, 0, false, true}); });
+    expect_wide_products(level, false, [&] { run({TSP_BF16, 3, 40, 32, 1}); });
+    expect_wide_products(level, false, [&] { run({TSP_F32, 3, 40, 32}); });
+}
+
 void test_refusals(const Level &level) {
     const Case test{TSP_BF16, 3, 40, 64};
     const Fixture fixture(test);
@@ -138,6 +152,7 @@ void test_level(const Level &level) {
         test_extremes(level, dtype);
     }
     test_saved_by_forward(level);
+    test_wide_products(level);
     test_refusals(level);
 }
 

@@ -122,7 +122,7 @@ void test_case(Report &report, const Case &test) {
         for (const TestTensor *tensor : {&got.hidden, &got.dgate, &got.dup, &got.dx}) {
             level.guards_intact(*tensor, test.name());
         }
-        for (const int32_t threads : {2, 3, 5}) {
+        for (const int32_t threads : MORE_THREADS) {
             const Outputs again(test);
             level.run_ok(kernels.gated_mlp_backward, fixture.args(again), threads);
             level.expect(again.same(got), test.name() + ": other bits with other threads");

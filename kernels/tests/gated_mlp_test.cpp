@@ -1,4 +1,5 @@
 /* Gated MLP forward at every level against plain float64. A failure here means wrong activations in every scheme. */
+#include "gpu_products.h"
 #include "mlp_reference.h"
 
 using namespace tsp::test;
@@ -119,7 +120,7 @@ void test_case(const Level &level, const Case &test) {
     }
     level.guards_intact(y, test.name());
     level.guards_intact(saved, test.name());
-    for (const int32_t threads : {2, 5}) {
+    for (const int32_t threads : MORE_THREADS) {
         const TestTensor again = fixture.make_y();
         level.run_ok(level.kernels.gated_mlp_forward, fixture.args(again, nullptr), threads);
         level.expect(contents(again) == contents(y), test.name() + ": other bits with other threads");
@@ -173,6 +174,19 @@ void test_extremes(const Level &level, tsp_dtype dtype) {
     level.close(get(y.view, 1, 0), 0, 0, "silu of -1e30");
     level.close(get(y.view, 2, 0), -100 * std::exp(-100.0), 1e-37, "silu of -100");
     level.expect(std::isnan(get(y.view, 3, 0)) && std::isnan(get(y.view, 3, 1)), "NaN became a number");
+}
+
+/* Where the copy engine can read the operands, sm_90a uses it. */
+void test_wide_products(const Level &level) {
+    const auto run = [&](const Case &test) {
+        const Fixture fixture(test);
+        const TestTensor y = fixture.make_y();
+        level.run_ok(level.kernels.gated_mlp_forward, fixture.args(y, nullptr), 1);
+    };
+    expect_wide_products(level, true, [&] { run({TSP_BF16, 3, 40, 32}); });
+    expect_wide_products(level, false, [&] { run({TSP_BF16, 3, 41, 32}); });
+    expect_wide_products(level, false, [&] { run({TSP_BF16, 3, 40, 32, 1}); });
+    expect_wide_products(level, false, [&] { run({TSP_F32, 3, 40, 32}); });
 }
 
 void test_refusals(const Level &level) {
@@ -230,6 +244,7 @@ void test_level(const Level &level) {
         test_rows_alone(level, dtype);
         test_extremes(level, dtype);
     }
+    test_wide_products(level);
     test_refusals(level);
 }
 

@@ -1,8 +1,10 @@
-/* The order of tiles: each exactly once, and blocks that run together share rows and columns. */
+/* The order of tiles: each exactly once, and blocks that run together share rows and columns. Chunks in shared memory: each
+ * place exactly once, and those that are read at once in different banks. */
 #include "tile_order.h"
 
 #include <vector>
 
+#include "chunk_place.h"
 #include "expect.h"
 
 using namespace tsp;
@@ -42,6 +44,29 @@ void test_rectangles(test::Report &report, uint32_t rows, uint32_t columns) {
     }
 }
 
+template <int CHUNKS>
+void test_places(test::Report &report) {
+    constexpr int LINES = 64;
+    constexpr int BANK_CHUNKS = 8; /* 128 bytes */
+    std::vector<int> seen(size_t{LINES} * CHUNKS);
+    for (int line = 0; line < LINES; ++line) {
+        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+            const int place = chunk_place<CHUNKS>(line, chunk);
+            const bool inside = place >= 0 && place < LINES * CHUNKS;
+            report.expect(inside && ++seen[static_cast<size_t>(place)] == 1, "%d chunks: place %d", CHUNKS, place);
+        }
+    }
+    for (int first = 0; first < LINES; first += 8) {
+        for (int chunk = 0; chunk < CHUNKS; ++chunk) {
+            unsigned banks = 0;
+            for (int line = first; line < first + 8; ++line) {
+                banks |= 1u << chunk_place<CHUNKS>(line, chunk) % BANK_CHUNKS;
+            }
+            report.expect(banks == 0xffu, "%d chunks: number %d of lines from %d on, banks 0x%x", CHUNKS, chunk, first, banks);
+        }
+    }
+}
+
 } // namespace
 
 int main() {
@@ -55,5 +80,9 @@ int main() {
     test_each_once(report, 3, 1001);
     test_rectangles(report, 64, 64);
     test_rectangles(report, 16, 224);
+    test_places<4>(report);
+    test_places<8>(report);
+    test_places<16>(report);
+    test_places<32>(report);
     return report.exit_status("tile_order_test");
 }

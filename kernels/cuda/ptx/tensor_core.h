@@ -69,4 +69,11 @@ __device__ __forceinline__ float fast_exp2(float x) {
     return result;
 }
 
+/* 1 / x to about 1 unit in the last place; 0 for infinity and for what is so large that the result would be subnormal. */
+__device__ __forceinline__ float fast_reciprocal(float x) {
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
 } // namespace tsp::gpu
