@@ -6,8 +6,8 @@
 namespace tsp::gpu {
 namespace {
 
-/* [token, head, d] with boxes of a panel's width, some heads and some tokens. A stride that nothing is multiplied with is
- * replaced by what the driver accepts. */
+/* [token, head, d] with boxes of a panel's width, some heads and some tokens. A stride that nothing is multiplied with
+ * is replaced by what the driver accepts. */
 struct HeadBoxes {
     HeadBoxes(const tsp_tensor &tensor, uint32_t heads, uint32_t tokens)
         : dimensions{
@@ -60,11 +60,18 @@ void attend_wide(const tsp_attention_args &args, cudaStream_t stream) {
         operands);
 }
 
-/* bf16, heads of 64 or 128, tensors that the copy engine can address, indices of 31 bits. */
+/* bf16, heads of 64 or 128, tensors that the copy engine can address, indices that stay below 2^31 in whole tiles. */
 bool is_wide(const tsp_attention_args &args) {
+    constexpr int64_t INDEX_LIMIT = INT32_MAX - 1024;
     const int64_t head_dim = args.q.shape[2];
+    for (int32_t c = 0; c < args.q_chunk_count; ++c) {
+        if (args.q_chunks[c].start + args.q_chunks[c].count > INDEX_LIMIT) {
+            return false;
+        }
+    }
     return args.q.dtype == TSP_BF16 && (head_dim == 64 || head_dim == 128) && has_vector_rows(args.out)
-        && HeadBoxes(args.q, 1, 1).possible() && HeadBoxes(args.k, 1, 1).possible() && HeadBoxes(args.v, 1, 1).possible();
+        && HeadBoxes(args.q, 1, 1).possible() && HeadBoxes(args.k, 1, 1).possible()
+        && HeadBoxes(args.v, 1, 1).possible();
 }
 
 } // namespace

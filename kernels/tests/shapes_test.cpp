@@ -125,7 +125,8 @@ void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks,
         report.expect(inside, "keys %d to %d: a tile of %d keys begins at %d", begin, end, tile.rows, tile.first);
         report.expect(tile.index == chunk.start + tile.first, "a tile of keys has index %d", tile.index);
         report.expect(tile.index + tile.rows <= before, "tiles of keys do not descend at %d", tile.index);
-        report.expect(tile.index < end && tile.index + tile.rows > begin, "a tile at %d has nothing to see", tile.index);
+        const bool useful = tile.index < end && tile.index + tile.rows > begin;
+        report.expect(useful, "a tile at %d has nothing to see", tile.index);
         before = tile.index;
         for (int32_t i = 0; i < tile.rows; ++i) {
             ++covered.at(static_cast<size_t>(tile.chunk)).at(static_cast<size_t>(tile.first + i));
@@ -135,7 +136,8 @@ void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks,
         for (size_t i = 0; i < covered[c].size(); ++i) {
             const int64_t index = chunks[c].start + static_cast<int64_t>(i);
             const bool seen = index >= begin && index < end;
-            report.expect(covered[c][i] <= 1 && (!seen || covered[c][i] == 1), "key %ld is in %d tiles", index, covered[c][i]);
+            const int times = covered[c][i];
+            report.expect(times <= 1 && (!seen || times == 1), "key %ld is in %d tiles", index, times);
         }
     }
 }
