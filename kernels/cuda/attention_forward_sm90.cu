@@ -39,23 +39,27 @@ void attend_wide(const tsp_attention_args &args, cudaStream_t stream) {
         return;
     }
     const bool packs = Shape::QUERIES % tables.group == 0;
-    operands.pack = packs ? static_cast<int32_t>(tables.group) : 1;
-    operands.head_packs = static_cast<int32_t>(args.q.shape[1]) / operands.pack;
-    operands.heads = args.batch * operands.head_packs;
-    operands.tiles = tile_count(tables.queries, tables.query_chunks, operands.pack, Shape::QUERIES);
+    const int32_t pack = packs ? static_cast<int32_t>(tables.group) : 1;
+    const int64_t heads = args.batch * (args.q.shape[1] / pack);
+    const int64_t tiles = tile_count(tables.queries, tables.query_chunks, pack, Shape::QUERIES);
+    const dim3 grid = grid_of(heads * tiles);
+    operands.pack = small_divisor(pack);
+    operands.head_packs = static_cast<int32_t>(args.q.shape[1]) / pack;
+    operands.heads = static_cast<int32_t>(heads);
+    operands.tiles = static_cast<int32_t>(tiles);
     constexpr int64_t KEY_BYTES = 2 * 2 * Shape::HEAD_DIM;
-    operands.section = section_of(tables.key_count, KEY_BYTES) * (packs ? 1 : tables.group);
+    const int64_t section = section_of(tables.key_count, KEY_BYTES) * (packs ? 1 : tables.group);
+    operands.section = static_cast<int32_t>(smaller(section, heads));
     operands.out = heads_of<bf16>(args.out);
     operands.lse = heads_of<float>(args.lse);
-    const auto pack = static_cast<uint32_t>(operands.pack);
-    operands.q = HeadBoxes(args.q, pack, Shape::QUERIES / pack).map("q");
+    operands.q = HeadBoxes(args.q, static_cast<uint32_t>(pack), static_cast<uint32_t>(Shape::QUERIES / pack)).map("q");
     operands.k = HeadBoxes(args.k, 1, Shape::KEYS).map("k");
     operands.v = HeadBoxes(args.v, 1, Shape::KEYS).map("v");
     static_assert(sizeof operands <= 4096, "parameters of a kernel are at most 4 KB");
     launch(
         "attention_forward",
         attend_sm90<Shape>,
-        {grid_of(operands.heads * operands.tiles), Shape::THREADS, sizeof(Sm90Shared<Shape>)},
+        {grid, Shape::THREADS, sizeof(Sm90Shared<Shape>)},
         stream,
         operands);
 }

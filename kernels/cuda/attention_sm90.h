@@ -73,7 +73,7 @@ __device__ __forceinline__ void write_rows(
         const int row = first + own + 8 * r;
         if (args.lse.data != nullptr && column == 0 && row < tile.rows) {
             const float top = rows.top[r] == MINUS_INFINITY ? 0.0f : __fmul_rn(rows.top[r], args.tables.factor);
-            *args.lse.at(tile.first_row + row / args.pack, tile.head + row % args.pack) =
+            *args.lse.at(tile.first_row + args.pack.quotient(row), tile.head + args.pack.remainder(row)) =
                 sum == 0.0f ? MINUS_INFINITY : __fmaf_rn(top, LN_2, logf(sum));
         }
     }
@@ -96,7 +96,7 @@ __device__ __forceinline__ void write_rows(
         const int row = first + at;
         if (row < tile.rows) {
             const uint32_t byte = static_cast<uint32_t>(at) * PANEL_ROW_BYTES + static_cast<uint32_t>(unit) % 8 * 16;
-            bf16 *target = args.out.at(tile.first_row + row / args.pack, tile.head + row % args.pack) + 8 * unit;
+            bf16 *target = args.out.at(tile.first_row + args.pack.quotient(row), tile.head + args.pack.remainder(row)) + 8 * unit;
             *reinterpret_cast<uint4 *>(target) =
                 *reinterpret_cast<const uint4 *>(staging + unit / 8 * Shape::QUERY_PANEL + swizzled(byte));
         }
@@ -116,7 +116,7 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
         const int row = first + thread / WARP * 16 + thread % WARP / 4 + 8 * r;
-        const int32_t token = row / args.pack;
+        const int32_t token = args.pack.quotient(row);
         const int32_t index = tile.first_index + token;
         const bool starts = tables.kv_start != nullptr && row < tile.rows;
         rows.visible[r] = {
@@ -124,10 +124,10 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
             tables.causal != 0 ? index + 1 : INT32_MAX};
     }
     /* Tiles between these indices are seen whole by all rows. */
-    const int32_t last_index = tile.first_index + (first + PRODUCT_ROWS - 1) / args.pack;
+    const int32_t last_index = tile.first_index + args.pack.quotient(first + PRODUCT_ROWS - 1);
     const KeySpan seen_by_all{
         larger(tile.latest_start, window_begin(tables, last_index)),
-        tables.causal != 0 ? tile.first_index + first / args.pack + 1 : INT32_MAX};
+        tables.causal != 0 ? tile.first_index + args.pack.quotient(first) + 1 : INT32_MAX};
     const auto has_to_mask = [&](const KeyTile &keys) {
         return keys.rows < Shape::KEYS || keys.index < seen_by_all.begin
             || keys.index > seen_by_all.end - Shape::KEYS;

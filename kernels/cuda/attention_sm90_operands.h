@@ -4,6 +4,7 @@
 #include "attention_tables.h"
 #include "bf16.h"
 #include "key_tiles.h"
+#include "small_divisor.h"
 #include "tensor_map.h"
 #include "wgmma.h"
 
@@ -46,11 +47,11 @@ struct Sm90Operands {
     TensorMap v;
     Heads<bf16> out;
     Heads<float> lse;
-    int64_t tiles;
-    int64_t section;
-    int64_t heads; /* of tiles: sequence * (heads / pack) + head / pack */
-    int32_t pack;  /* heads of a tile */
-    int32_t head_packs;
+    int32_t tiles;
+    int32_t section;    /* at most heads */
+    int32_t heads;      /* of tiles: sequence * head_packs + head / pack */
+    int32_t head_packs; /* heads / pack */
+    SmallDivisor pack;  /* heads of a tile */
     AttentionTables tables;
 };
 
@@ -74,19 +75,22 @@ __device__ __forceinline__ int32_t window_begin(const AttentionTables &tables, i
 template <class Shape>
 __device__ __forceinline__ Sm90Tile sm90_tile(const Sm90Operands &args) {
     const AttentionTables &tables = args.tables;
-    const HeadTile head_tile = head_tile_at(blockIdx.x, args.heads, args.section, args.tiles);
-    const QueryTile queries = tile_at(tables.queries, tables.order, args.pack, Shape::QUERIES, head_tile.rank);
+    const HeadTile head_tile =
+        head_tile_in<int32_t>(static_cast<int32_t>(blockIdx.x), args.heads, args.section, args.tiles);
+    const auto head = static_cast<int32_t>(head_tile.head);
+    const QueryTile queries = tile_at(tables.queries, tables.order, args.pack.value, Shape::QUERIES, head_tile.rank);
     const SmallChunk &chunk = tables.queries[queries.chunk];
-    const auto first_token = static_cast<int32_t>(queries.first / args.pack);
+    const auto first_token =
+        static_cast<int32_t>(queries.first / Shape::QUERIES) * args.pack.quotient(Shape::QUERIES);
     Sm90Tile tile;
-    tile.sequence = static_cast<int32_t>(head_tile.head / args.head_packs);
-    tile.head = static_cast<int32_t>(head_tile.head - int64_t{tile.sequence} * args.head_packs) * args.pack;
+    tile.sequence = head / args.head_packs;
+    tile.head = (head - tile.sequence * args.head_packs) * args.pack.value;
     tile.kv_head = tile.head / static_cast<int32_t>(tables.group);
     tile.first_row = chunk.first_row + tile.sequence * chunk.batch_rows + first_token;
     tile.first_index = chunk.start + first_token;
     tile.rows = static_cast<int32_t>(queries.rows);
     tile.latest_start = 0;
-    const int32_t tokens = (tile.rows - 1) / args.pack + 1;
+    const int32_t tokens = args.pack.quotient(tile.rows - 1) + 1;
     int32_t earliest_start = 0;
     if (tables.kv_start != nullptr) {
         earliest_start = INT32_MAX;
