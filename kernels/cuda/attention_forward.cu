@@ -62,7 +62,7 @@ tsp_status attention_forward(const void *args_in, const tsp_launch *launch_in, t
         if (args.q.dtype == TSP_F32) {
             attend_in_f32(args, stream_of(where));
         } else if (head_dim <= 64) {
-            attend_in_bf16<ForwardShape<64, 2, 64, 3>>(args, stream_of(where));
+            attend_in_bf16<ForwardShape<64, 2, 64, 2>>(args, stream_of(where));
         } else if (head_dim <= 128) {
             attend_in_bf16<ForwardShape<128, 2, 64, 2>>(args, stream_of(where));
         } else {

@@ -48,7 +48,10 @@ struct ForwardShared {
     KeySpan visible[Shape::QUERIES];
     int32_t row[Shape::QUERIES]; /* -1: none */
     int32_t head[Shape::QUERIES];
-    KeySpan reached[Shape::WARPS];
+    KeySpan reached[Shape::WARPS]; /* by some query of the warp */
+    KeySpan common[Shape::WARPS];  /* seen by all of them */
+    int32_t sequence;
+    int32_t kv_head;
 };
 
 /* What a warp carries from step to step; a row's part is in the four lanes of its quad. */
@@ -62,7 +65,7 @@ struct ForwardState {
 template <class Shape>
 __device__ __forceinline__ void hide_invisible(
     Sums<Shape::TALL, Shape::WIDE> &scores, const KeySpan *visible, int32_t key) {
-    const int lane = static_cast<int>(threadIdx.x) % WARP;
+    const int lane = thread_here() % WARP;
 #pragma unroll
     for (int m = 0; m < Shape::TALL; ++m) {
 #pragma unroll
@@ -126,7 +129,7 @@ soften(ForwardState<Shape> &state, Sums<Shape::TALL, Shape::WIDE> &scores, float
 template <class Shape, bool ALIGNED>
 __device__ __forceinline__ void write_forward(
     ForwardState<Shape> &state, ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, int warp_row) {
-    const int lane = static_cast<int>(threadIdx.x) % WARP;
+    const int lane = thread_here() % WARP;
     float inverse[Shape::TALL][2];
 #pragma unroll
     for (int m = 0; m < Shape::TALL; ++m) {
@@ -153,12 +156,12 @@ __device__ __forceinline__ void write_forward(
         [&](int i) { return shared.row[i] < 0 ? nullptr : args.out.at(shared.row[i], shared.head[i]); });
 }
 
-/* Fills in the rows of the block's tile and returns the keys that some of them see; own: those of this warp. */
+/* Fills in the rows of the block's tile and returns the keys that some of them see. */
 template <class Shape>
 __device__ __forceinline__ KeySpan
-find_rows(ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, const HeadTile &which, KeySpan &own, KeySpan &common) {
-    const int warp = static_cast<int>(threadIdx.x) / WARP;
-    const int lane = static_cast<int>(threadIdx.x) % WARP;
+find_rows(ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, const HeadTile &which) {
+    const int warp = thread_here() / WARP;
+    const int lane = thread_here() % WARP;
     const QueryTile tile = tile_at(
         args.tables.queries, args.tables.order, args.tables.group, int64_t{Shape::QUERIES}, which.rank);
     const int i = warp * Shape::WARP_ROWS + lane % Shape::WARP_ROWS;
@@ -166,13 +169,20 @@ find_rows(ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, const
     shared.visible[i] = row.row < 0 ? all_keys() : row.visible;
     shared.row[i] = row.row;
     shared.head[i] = row.head;
-    own = unite_warp(row.visible);
-    common = intersect_warp(row.row < 0 ? all_keys() : row.visible);
-    shared.reached[warp] = own;
+    const KeySpan own = unite_warp(row.visible);
+    const KeySpan common = intersect_warp(row.row < 0 ? all_keys() : row.visible);
+    if (lane == 0) {
+        shared.reached[warp] = own;
+        shared.common[warp] = common;
+    }
+    if (threadIdx.x == 0) {
+        shared.sequence = static_cast<int32_t>(which.head / args.tables.kv_heads);
+        shared.kv_head = static_cast<int32_t>(which.head % args.tables.kv_heads);
+    }
     __syncthreads();
-    KeySpan reached = own;
+    KeySpan reached = shared.reached[0];
 #pragma unroll
-    for (int other = 0; other < Shape::WARPS; ++other) {
+    for (int other = 1; other < Shape::WARPS; ++other) {
         reached.begin = smaller(reached.begin, shared.reached[other].begin);
         reached.end = larger(reached.end, shared.reached[other].end);
     }
@@ -184,21 +194,19 @@ __global__ void __launch_bounds__(Shape::THREADS, Shape::BLOCKS)
 attend(const __grid_constant__ ForwardOperands<bf16> args) {
     ForwardShared<Shape> &shared = *shared_memory<ForwardShared<Shape>>();
     const HeadTile which = head_tile_at(blockIdx.x, args.tables.heads, args.section, args.tiles);
-    KeySpan own;
-    KeySpan common;
-    const KeySpan reached = find_rows(shared, args, which, own, common);
-    const int warp_row = static_cast<int>(threadIdx.x) / WARP * Shape::WARP_ROWS;
-    const auto kv_head = static_cast<int32_t>(which.head % args.tables.kv_heads);
+    const KeySpan reached = find_rows(shared, args, which);
+    const int warp = thread_here() / WARP;
+    const int warp_row = warp * Shape::WARP_ROWS;
     const int columns = args.tables.head_dim;
-    KeyRows rows(args.tables, which.head);
+    KeyRows rows(args.tables, shared.sequence);
     const auto load_keys = [&](bf16 *tile, const Heads<const bf16> &from, int32_t key) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, columns, [&](int i) {
-            return key + i < reached.end ? from.at(rows.row(key + i), kv_head) : nullptr;
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, columns, [&](int i) {
+            return key + i < reached.end ? from.at(rows.row(key + i), shared.kv_head) : nullptr;
         });
         commit_copies();
     };
 
-    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(shared.queries, columns, [&](int i) {
+    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(shared.queries, args.q.data, columns, [&](int i) {
         return shared.row[i] < 0 ? nullptr : args.q.at(shared.row[i], shared.head[i]);
     });
     if (reached.begin < reached.end) {
@@ -222,7 +230,7 @@ attend(const __grid_constant__ ForwardOperands<bf16> args) {
         wait_for_copies<0>();
         __syncthreads();
         load_keys(shared.values, args.v, key);
-        const bool concerned = own.begin < key + Shape::KEYS && own.end > key;
+        const bool concerned = shared.reached[warp].begin < key + Shape::KEYS && shared.reached[warp].end > key;
         Sums<Shape::TALL, Shape::WIDE> scores;
         clear(scores);
         if (concerned) {
@@ -235,7 +243,7 @@ attend(const __grid_constant__ ForwardOperands<bf16> args) {
             load_keys(shared.keys, args.k, key + Shape::KEYS);
         }
         if (concerned) {
-            if (key < common.begin || key + Shape::KEYS > common.end) {
+            if (key < shared.common[warp].begin || key + Shape::KEYS > shared.common[warp].end) {
                 hide_invisible<Shape>(scores, shared.visible + warp_row, key);
             }
             soften(state, scores, args.tables.factor);
@@ -244,7 +252,9 @@ attend(const __grid_constant__ ForwardOperands<bf16> args) {
             multiply_rows<Shape::COLUMNS>(state.out, probabilities, shared.values, 0);
         }
     }
+    /* Without keys nobody has waited for the queries yet, whose place the output takes. */
     wait_for_copies<0>();
+    __syncthreads();
     write_forward<Shape, ALIGNED>(state, shared, args, warp_row);
 }
 

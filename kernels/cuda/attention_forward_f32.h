@@ -5,6 +5,7 @@
 #pragma once
 
 #include "attention_forward.h"
+#include "attention_plain.h"
 
 namespace tsp::gpu {
 
@@ -28,49 +29,6 @@ struct PlainForward {
     }
 };
 
-/* Rows of columns elements into rows `stride` apart; source(i) is row i, NULL for zeros. */
-template <int ROWS, int THREADS, class T, class Source>
-__device__ __forceinline__ void copy_rows(float *target, int stride, int columns, const Source &source) {
-    for (int i = static_cast<int>(threadIdx.x) / WARP; i < ROWS; i += THREADS / WARP) {
-        const T *row = source(i);
-        for (int x = static_cast<int>(threadIdx.x) % WARP; x < columns; x += WARP) {
-            target[i * stride + x] = row == nullptr ? 0.0f : row[x];
-        }
-    }
-}
-
-/* sums[r] += row r of left . row `lane` of right. */
-template <int ROWS>
-__device__ __forceinline__ void
-add_dots(float (&sums)[ROWS], const float *left, const float *right, int right_stride, int columns) {
-    const float *own = right + static_cast<int>(threadIdx.x) % WARP * right_stride;
-    for (int x = 0; x < columns; ++x) {
-#pragma unroll
-        for (int r = 0; r < ROWS; ++r) {
-            sums[r] = fmaf(left[r * columns + x], own[x], sums[r]);
-        }
-    }
-}
-
-/* sums[r][i] += row r of weights . column lane + 32 i of right. */
-template <int ROWS, int PARTS>
-__device__ __forceinline__ void add_rows(
-    float (&sums)[ROWS][PARTS], const float (*weights)[WARP], const float *right, int right_stride, int columns) {
-    const int lane = static_cast<int>(threadIdx.x) % WARP;
-    for (int j = 0; j < WARP; ++j) {
-#pragma unroll
-        for (int i = 0; i < PARTS; ++i) {
-            if (lane + WARP * i < columns) {
-                const float value = right[j * right_stride + lane + WARP * i];
-#pragma unroll
-                for (int r = 0; r < ROWS; ++r) {
-                    sums[r][i] = fmaf(weights[r][j], value, sums[r][i]);
-                }
-            }
-        }
-    }
-}
-
 __device__ __forceinline__ void find_plain_rows(
     PlainForward::Shared &shared, const ForwardOperands<float> &args, const HeadTile &which) {
     if (threadIdx.x < WARP) {
@@ -86,7 +44,8 @@ __device__ __forceinline__ void find_plain_rows(
     __syncthreads();
 }
 
-__global__ void __launch_bounds__(PlainForward::THREADS) attend_plainly(const __grid_constant__ ForwardOperands<float> args) {
+__global__ void __launch_bounds__(PlainForward::THREADS)
+attend_plainly(const __grid_constant__ ForwardOperands<float> args) {
     using Shape = PlainForward;
     static_assert(Shape::QUERIES == WARP);
     Shape::Shared &shared = *shared_memory<Shape::Shared>();
@@ -100,7 +59,8 @@ __global__ void __launch_bounds__(PlainForward::THREADS) attend_plainly(const __
     find_plain_rows(shared, args, which);
     const KeySpan reached = shared.reached;
     const auto kv_head = static_cast<int32_t>(which.head % args.tables.kv_heads);
-    KeyRows rows(args.tables, which.head);
+    const auto sequence = static_cast<int32_t>(which.head / args.tables.kv_heads);
+    KeyRows rows(args.tables, sequence);
     copy_rows<Shape::QUERIES, Shape::THREADS, float>(queries, columns, columns, [&](int i) {
         return shared.rows[i].row < 0 ? nullptr : args.q.at(shared.rows[i].row, shared.rows[i].head);
     });

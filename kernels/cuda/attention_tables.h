@@ -90,9 +90,11 @@ struct AttentionTables {
     }
 };
 
+/* A number of 32 bits that leaves room for a tile behind it. */
 inline int32_t small(int64_t value, const char *what) {
-    if (value > INT32_MAX) {
-        fail(TSP_UNSUPPORTED, "%s is %" PRId64 ", GPU kernels of attention count up to %d", what, value, INT32_MAX);
+    constexpr int32_t MOST = INT32_MAX - 1024;
+    if (value > MOST) {
+        fail(TSP_UNSUPPORTED, "%s: %" PRId64 " is more than the %d that GPU kernels of attention take", what, value, MOST);
     }
     return static_cast<int32_t>(value);
 }
@@ -126,8 +128,7 @@ inline AttentionTables attention_tables(const tsp_attention_args &args) {
         copy_chunks(args.q_chunks, args.q_chunk_count, args.batch, tables.queries, MAX_QUERY_CHUNKS, "q_chunks");
     tables.key_chunks = copy_chunks(args.k_chunks, args.k_chunk_count, args.batch, tables.keys, MAX_KEY_CHUNKS, "k_chunks");
     order_chunks(tables.queries, tables.query_chunks, tables.order);
-    /* Up to a tile behind the last position has to fit as well. */
-    tables.key_count = small(key_count(tables.keys, tables.key_chunks) + 1024, "the number of keys") - 1024;
+    tables.key_count = small(key_count(tables.keys, tables.key_chunks), "the number of keys");
     tables.causal = (args.flags & TSP_CAUSAL) != 0;
     tables.window = args.window;
     tables.kv_heads = small(args.k.shape[1], "the number of key/value heads");
@@ -182,9 +183,10 @@ __device__ __forceinline__ QueryRow query_row(const AttentionTables &tables, con
 /* Finds the rows of keys from their positions, which ascend. */
 class KeyRows {
 public:
-    __device__ __forceinline__ KeyRows(const AttentionTables &tables, int64_t head)
+    /* sequence may stand in shared memory. */
+    __device__ __forceinline__ KeyRows(const AttentionTables &tables, const int32_t &sequence)
         : tables(tables),
-          sequence(static_cast<int32_t>(head / tables.kv_heads)) {
+          sequence(sequence) {
         enter(0);
     }
 
@@ -215,7 +217,7 @@ private:
     }
 
     const AttentionTables &tables;
-    const int32_t sequence;
+    const int32_t &sequence;
     int32_t chunk = 0;
     int32_t end = 0;    /* position behind the chunk */
     int32_t offset = 0; /* row - position */

@@ -18,6 +18,7 @@ constexpr tsp_kernels common(const char *isa, const char *build_info) {
     table.build_info = build_info;
     table.isa = isa;
     table.attention_forward = {attention_forward, attention_forward_workspace};
+    table.attention_backward = {attention_backward, attention_backward_workspace};
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
     return table;
 }

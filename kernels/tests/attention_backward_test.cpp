@@ -49,7 +49,7 @@ public:
     void run(const Level &level) {
         once = Outputs(*this);
         level.run_ok(level.kernels.attention_backward, make_args(once), 1);
-        for (const int32_t threads : {2, 3}) {
+        for (const int32_t threads : FURTHER_THREADS) {
             const Outputs again(*this);
             level.run_ok(level.kernels.attention_backward, make_args(again), threads);
             const bool equal = same_bytes(once.dq.buffer, again.dq.buffer)

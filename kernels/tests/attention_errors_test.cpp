@@ -1,6 +1,7 @@
 /* What attention forward refuses, and that its message names the argument and the value. */
 #include <cmath>
 #include <functional>
+#include <vector>
 
 #include "buffers.h"
 #include "expect.h"
@@ -9,11 +10,11 @@ using namespace tsp::test;
 
 namespace {
 
-/* Whether a library may do without a workspace: there is nothing to refuse then. */
+/* GPUs do without a workspace, so that there is nothing to refuse, and take chunks as parameters of a kernel. */
 #if defined(TSP_TEST_GPU)
-constexpr bool WITHOUT_WORKSPACE = true;
+constexpr bool GPU = true;
 #else
-constexpr bool WITHOUT_WORKSPACE = false;
+constexpr bool GPU = false;
 #endif
 
 /* A call that works, for a test to spoil. */
@@ -111,7 +112,7 @@ void check_refusals(Report &report, const tsp_kernels &kernels) {
         Call call;
         call.launch.workspace_bytes = kernels.attention_forward.workspace_bytes(&call.args, &call.launch);
         if (refusal.workspace && call.launch.workspace_bytes == 0) {
-            report.expect(WITHOUT_WORKSPACE, "%s: no workspace is asked for", kernels.isa);
+            report.expect(GPU, "%s: no workspace is asked for", kernels.isa);
             continue;
         }
         const Buffer workspace(call.launch.workspace_bytes, 0, 0);
@@ -140,6 +141,38 @@ void check_refusals(Report &report, const tsp_kernels &kernels) {
     report.expect(kernels.attention_forward.workspace_bytes(nullptr, nullptr) == 0, "workspace of nothing");
 }
 
+/* More chunks than kernels of GPUs take as parameters, and the most that they take; empty ones do not count. */
+void check_many_chunks(Report &report, const tsp_kernels &kernels) {
+    constexpr int64_t MOST = 64;
+    for (const int64_t count : {MOST, MOST + 1}) {
+        Call call;
+        const TestTensor q({count, 4, 16}, TSP_BF16, 0);
+        const TestTensor out({count, 4, 16}, TSP_BF16, 0);
+        std::vector<tsp_chunk> chunks;
+        for (int64_t c = 0; c < count; ++c) {
+            chunks.push_back({c, 0, 1, c});
+            chunks.push_back({-5, -5, 0, -5});
+        }
+        call.args.q = q.view;
+        call.args.out = out.view;
+        call.args.lse.data = nullptr;
+        call.args.kv_start.data = nullptr;
+        call.args.q_chunks = chunks.data();
+        call.args.q_chunk_count = static_cast<int32_t>(chunks.size());
+        call.args.batch = 1;
+        call.launch.workspace_bytes = kernels.attention_forward.workspace_bytes(&call.args, &call.launch);
+        const Buffer workspace(call.launch.workspace_bytes, 0, 0);
+        call.launch.workspace = workspace.data();
+        tsp_error error{};
+        error.struct_size = sizeof error;
+        const tsp_status status = call.run(kernels, error);
+        const bool limited = GPU && count > MOST;
+        report.expect(status == (limited ? TSP_UNSUPPORTED : TSP_OK), "%ld chunks: %s", count, error.message);
+        report.expect(
+            !limited || std::strstr(error.message, "q_chunks: the count is 130") != nullptr, "'%s'", error.message);
+    }
+}
+
 void check_levels(Report &report) {
     tsp_error error{};
     error.struct_size = sizeof error;
@@ -161,7 +194,10 @@ void check_levels(Report &report) {
 
 int main() {
     Report report;
-    for_each_level(report, [&](const tsp_kernels &kernels) { check_refusals(report, kernels); });
+    for_each_level(report, [&](const tsp_kernels &kernels) {
+        check_refusals(report, kernels);
+        check_many_chunks(report, kernels);
+    });
     check_levels(report);
     return report.exit_status("attention_errors_test");
 }
