@@ -1,4 +1,4 @@
-/* Kernels that are there for sm_90a only. Each falls back to the op of ops.h where its arguments do not suit it. */
+/* Ops that sm_90a has of its own. Each takes what the op of every GPU takes, and hands over to it what it cannot do. */
 #pragma once
 
 #include "tsp_kernels.h"
@@ -6,5 +6,7 @@
 namespace tsp::gpu {
 
 tsp_status attention_forward_sm90(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;
+tsp_status gated_mlp_forward_sm90(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;
+tsp_status gated_mlp_backward_sm90(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;
 
 } // namespace tsp::gpu

@@ -104,7 +104,7 @@ __device__ __forceinline__ void write_output(
 }
 
 template <bool ALIGNED, class T, class Delta>
-__global__ void __launch_bounds__(THREADS) norm_rows(Operands<T, Delta> args) {
+__global__ void __launch_bounds__(THREADS, 3) norm_rows(Operands<T, Delta> args) {
     float *scratch = shared_memory<float>();
     const int64_t first = static_cast<int64_t>(threadIdx.x) * STEP;
     constexpr int64_t STRIDE = THREADS * STEP;
@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(THREADS) norm_rows(Operands<T, Delta> args) {
 template <class T, class Delta>
 void norm(const tsp_rms_norm_args &args, const tsp_launch &where) {
     const int64_t columns = args.x.shape[args.x.rank - 1];
-    const int64_t rows = columns == 0 ? 0 : element_count(args.x) / columns;
+    const int64_t rows = row_count(args.x, "x", columns);
     const bool normed = args.weight.data != nullptr;
     const Operands<T, Delta> operands{
         rows_of<const T>(args.x),

@@ -7,6 +7,10 @@
 
 #include "tsp_kernels.h"
 
+#if defined(TSP_TEST_CUDA)
+#include "cuda_device.h"
+#endif
+
 namespace tsp::test {
 
 class Report {
@@ -63,7 +67,11 @@ void for_each_level(Report &report, const Body &body) {
         error.struct_size = sizeof error;
         const tsp_kernels *kernels = tsp_kernels_get(level, &error);
         if (kernels != nullptr) {
+#if defined(TSP_TEST_CUDA)
+            body(*synchronous(kernels));
+#else
             body(*kernels);
+#endif
         } else {
             report.skip(level, error.status == TSP_UNSUPPORTED);
         }
