@@ -6,8 +6,8 @@
 namespace tsp::gpu {
 namespace {
 
-/* [token, head, d] with boxes of a panel's width, some heads and some tokens. A stride that nothing is multiplied with is
- * replaced by what the driver accepts. */
+/* [token, head, d] with boxes of a panel's width, some heads and some tokens. A stride that nothing is multiplied with
+ * is replaced by what the driver accepts. */
 struct HeadBoxes {
     HeadBoxes(const tsp_tensor &tensor, uint32_t heads, uint32_t tokens)
         : dimensions{
@@ -39,32 +39,43 @@ void attend_wide(const tsp_attention_args &args, cudaStream_t stream) {
         return;
     }
     const bool packs = Shape::QUERIES % tables.group == 0;
-    operands.pack = packs ? static_cast<int32_t>(tables.group) : 1;
-    operands.head_packs = static_cast<int32_t>(args.q.shape[1]) / operands.pack;
-    operands.heads = args.batch * operands.head_packs;
-    operands.tiles = tile_count(tables.queries, tables.query_chunks, operands.pack, Shape::QUERIES);
+    const int32_t pack = packs ? static_cast<int32_t>(tables.group) : 1;
+    const int64_t heads = args.batch * (args.q.shape[1] / pack);
+    const int64_t tiles = tile_count(tables.queries, tables.query_chunks, pack, Shape::QUERIES);
+    const dim3 grid = grid_of(heads * tiles);
+    operands.pack = small_divisor(pack);
+    operands.head_packs = static_cast<int32_t>(args.q.shape[1]) / pack;
+    operands.heads = static_cast<int32_t>(heads);
+    operands.tiles = static_cast<int32_t>(tiles);
     constexpr int64_t KEY_BYTES = 2 * 2 * Shape::HEAD_DIM;
-    operands.section = section_of(tables.key_count, KEY_BYTES) * (packs ? 1 : tables.group);
+    const int64_t section = section_of(tables.key_count, KEY_BYTES) * (packs ? 1 : tables.group);
+    operands.section = static_cast<int32_t>(smaller(section, heads));
     operands.out = heads_of<bf16>(args.out);
     operands.lse = heads_of<float>(args.lse);
-    const auto pack = static_cast<uint32_t>(operands.pack);
-    operands.q = HeadBoxes(args.q, pack, Shape::QUERIES / pack).map("q");
+    operands.q = HeadBoxes(args.q, static_cast<uint32_t>(pack), static_cast<uint32_t>(Shape::QUERIES / pack)).map("q");
     operands.k = HeadBoxes(args.k, 1, Shape::KEYS).map("k");
     operands.v = HeadBoxes(args.v, 1, Shape::KEYS).map("v");
     static_assert(sizeof operands <= 4096, "parameters of a kernel are at most 4 KB");
     launch(
         "attention_forward",
         attend_sm90<Shape>,
-        {grid_of(operands.heads * operands.tiles), Shape::THREADS, sizeof(Sm90Shared<Shape>)},
+        {grid, Shape::THREADS, sizeof(Sm90Shared<Shape>)},
         stream,
         operands);
 }
 
-/* bf16, heads of 64 or 128, tensors that the copy engine can address, indices of 31 bits. */
+/* bf16, heads of 64 or 128, tensors that the copy engine can address, indices that stay below 2^31 in whole tiles. */
 bool is_wide(const tsp_attention_args &args) {
+    constexpr int64_t INDEX_LIMIT = INT32_MAX - 1024;
     const int64_t head_dim = args.q.shape[2];
+    for (int32_t c = 0; c < args.q_chunk_count; ++c) {
+        if (args.q_chunks[c].start + args.q_chunks[c].count > INDEX_LIMIT) {
+            return false;
+        }
+    }
     return args.q.dtype == TSP_BF16 && (head_dim == 64 || head_dim == 128) && has_vector_rows(args.out)
-        && HeadBoxes(args.q, 1, 1).possible() && HeadBoxes(args.k, 1, 1).possible() && HeadBoxes(args.v, 1, 1).possible();
+        && HeadBoxes(args.q, 1, 1).possible() && HeadBoxes(args.k, 1, 1).possible()
+        && HeadBoxes(args.v, 1, 1).possible();
 }
 
 } // namespace

@@ -32,14 +32,17 @@ static_assert(sizeof(MBarrierFields) == sizeof(uint64_t), "an mbarrier has 8 byt
 
 MBarrierFields read_mbarrier(const uint64_t *barrier) {
     const auto *at = reinterpret_cast<const unsigned char *>(barrier);
-    const bool inside = at >= async_state.shared && at + sizeof(uint64_t) <= async_state.shared + async_state.shared_bytes;
+    const bool inside =
+        at >= async_state.shared && at + sizeof(uint64_t) <= async_state.shared + async_state.shared_bytes;
     if (!inside || reinterpret_cast<uintptr_t>(barrier) % sizeof(uint64_t) != 0) {
         fault("an mbarrier is not 8 aligned bytes of shared memory");
     }
     MBarrierFields fields;
     std::memcpy(static_cast<void *>(&fields), barrier, sizeof fields);
     if (fields.mark != INITIALISED) {
-        fault("the mbarrier at byte %td of shared memory is used before mbarrier_init, or overwritten", at - async_state.shared);
+        fault(
+            "the mbarrier at byte %td of shared memory is used before mbarrier_init, or overwritten",
+            at - async_state.shared);
     }
     return fields;
 }
@@ -47,7 +50,10 @@ MBarrierFields read_mbarrier(const uint64_t *barrier) {
 void write_mbarrier(uint64_t *barrier, MBarrierFields fields) {
     const ptrdiff_t at = reinterpret_cast<unsigned char *>(barrier) - async_state.shared;
     if (fields.missing == 0 && fields.bytes < 0) {
-        fault("the mbarrier at byte %td of shared memory got %d bytes more than were announced", at, -static_cast<int>(fields.bytes));
+        fault(
+            "the mbarrier at byte %td of shared memory got %d bytes more than were announced",
+            at,
+            -static_cast<int>(fields.bytes));
     }
     if (fields.missing == 0 && fields.bytes == 0) {
         fields.missing = fields.arrivals;
@@ -111,7 +117,8 @@ size_t check_box(const char *what, const TensorDescription &tensor, int rank, co
     if (tensor.swizzled && tensor.box[0] * static_cast<uint32_t>(tensor.element_bytes) != 128) {
         fault("%s: a swizzled box is %u elements wide, which are not 128 bytes", what, tensor.box[0]);
     }
-    if (offset < 0 || static_cast<size_t>(offset) + box_bytes(tensor) > async_state.shared_bytes || offset % alignment != 0) {
+    const bool inside = offset >= 0 && static_cast<size_t>(offset) + box_bytes(tensor) <= async_state.shared_bytes;
+    if (!inside || offset % alignment != 0) {
         fault("%s: a box of %u bytes at byte %td of shared memory", what, box_bytes(tensor), offset);
     }
     return static_cast<size_t>(offset);
@@ -275,7 +282,8 @@ void start_store(BoxStore kind, const TensorDescription &tensor, const int32_t *
     if (kind == BoxStore::ADD && tensor.element_bytes != 4) {
         fault("adding to a tensor is emulated for fp32 only");
     }
-    if (std::memcmp(async_state.shared + store.offset, async_state.picture.get() + store.offset, box_bytes(tensor)) != 0) {
+    const unsigned char *seen = async_state.picture.get() + store.offset;
+    if (std::memcmp(async_state.shared + store.offset, seen, box_bytes(tensor)) != 0) {
         fault("a store of shared memory at byte %zu that was written without fence_proxy_async", store.offset);
     }
     async_state.threads[self().number].stores.push_back(store);

@@ -1,7 +1,8 @@
 /*
- * What of sm_90 goes on while threads do: mbarriers, copies of the copy engine, and products of warpgroups. All of it is
- * done as late as a correct kernel allows: a copy when somebody waits for its mbarrier, a product when its group is waited
- * for. Until then its target is NaN, from the moment it is started: so too early a use and too early a reuse both show.
+ * What of sm_90 goes on while threads do: mbarriers, copies of the copy engine, and products of warpgroups. All of it
+ * is done as late as a correct kernel allows: a copy when somebody waits for its mbarrier, a product when its group is
+ * waited for. Until then its target is NaN, from the moment it is started: so too early a use and too early a reuse
+ * both show.
  *
  * Tensor cores and copy engine see shared memory through a second picture of it, into which ordinary writes come by
  * fence_proxy_async (of any thread, where hardware wants each writing thread's own).

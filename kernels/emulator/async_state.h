@@ -12,7 +12,7 @@
 namespace tsp::emulator {
 
 struct PendingLoad {
-    TensorDescription tensor; /* a copy: each thread has its own parameters here */
+    TensorDescription tensor; /* a copy: each thread has its own parameters here, and may return before */
     int32_t at[5];
     size_t offset; /* in shared memory */
     uint64_t *barrier;
@@ -20,7 +20,7 @@ struct PendingLoad {
 
 struct PendingStore {
     BoxStore kind;
-    TensorDescription tensor; /* a copy: each thread has its own parameters here */
+    TensorDescription tensor;
     int32_t at[5];
     size_t offset;
 };

@@ -52,6 +52,7 @@ constexpr size_t STACK_BYTES = size_t{256} << 10;
 constexpr int NAMED_BARRIERS = 16;
 constexpr int MAX_THREADS = 1024;
 constexpr size_t SHARED_ALIGNMENT = 1024;
+constexpr int PATIENCE = 100; /* rounds in which nobody goes on: more than anybody is held or takes his time */
 constexpr int SHARED_LIMIT = 227 << 10; /* of a block on sm_90 */
 
 /* Some warps stand still for some rounds, always the same ones, so that others run ahead of them. */
@@ -186,22 +187,19 @@ void Engine::run_block(const char *name, const Block &which, const Body &body_of
         start(threads[static_cast<size_t>(i)], i);
     }
     const int count = block.live;
+    int idle_rounds = 0;
     for (uint32_t round = 0; block.live > 0; ++round) {
         bool moved = false;
-        bool held = false;
         for (int i = 0; i < count; ++i) {
             Thread &thread = threads[static_cast<size_t>(i)];
-            if (is_held(i / WARP, round)) {
-                held = held || !thread.done;
-                continue;
-            }
-            if (!thread.done && (thread.ready == nullptr || thread.ready(thread.context))) {
+            if (!is_held(i / WARP, round) && !thread.done && (thread.ready == nullptr || thread.ready(thread.context))) {
                 thread.ready = nullptr;
                 moved = true;
                 enter(thread);
             }
         }
-        if (!moved && !held) {
+        idle_rounds = moved ? 0 : idle_rounds + 1;
+        if (idle_rounds > PATIENCE) {
             report_deadlock();
         }
     }

@@ -214,6 +214,9 @@ void commit_products() {
 void wait_for_products(size_t pending) {
     Waiting mine{&async_state.threads[self().number], pending};
     mine.thread->may_start_products = false;
+    /* Takes its time, so that whoever overwrites operands too early can do so. */
+    int rounds = 12;
+    wait_until("products", [&rounds] { return rounds-- <= 0; });
     if (mine.thread->product_groups.size() > pending) {
         meet_warpgroup("a wait for products", mine, [](Waiting *const *waiting) { finish_groups(waiting); });
     }

@@ -1,7 +1,7 @@
 /*
- * The tiles of keys that a tile of queries works through, the last one first: under a causal mask what has to be masked
- * comes before what needs not. A tile lies in one chunk, so that its rows follow each other in memory and its indices in
- * the whole sequence do too; the last tile of a chunk may be short.
+ * The tiles of keys that a tile of queries works through, the last one first: under a causal mask what has to be
+ * masked comes before what needs not. A tile lies in one chunk, so that its rows follow each other in memory and its
+ * indices in the whole sequence do too; the last tile of a chunk may be short.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ struct KeyTile {
     int32_t rows;  /* 0 < rows <= TILE_ROWS */
 };
 
-/* The tiles with keys whose index is in begin, ..., end - 1; other keys of these tiles come along. Chunk is tsp_chunk or a
- * struct with its fields in fewer bits; 31 are enough for each. */
+/* The tiles with keys whose index is in begin, ..., end - 1; other keys of these tiles come along. Chunk is tsp_chunk or
+ * a struct with its fields in fewer bits; 31 are enough for each. */
 template <class Chunk, int32_t TILE_ROWS>
 class KeyTiles {
 public:

@@ -66,13 +66,18 @@ struct HeadTile {
 /*
  * The order in which GPUs start the tiles of all heads: section by section of so many heads, and in a section rank by
  * rank. Blocks at work at the same time so share keys and values of one section, which the second-level cache holds,
- * and the heaviest tiles of a section come first. index < heads * tiles.
+ * and the heaviest tiles of a section come first. index < heads * tiles; Int has room for section * tiles.
  */
-TSP_HD HeadTile head_tile_at(int64_t index, int64_t heads, int64_t section, int64_t tiles) {
-    const int64_t first = index / (section * tiles) * section;
-    const int64_t here = smaller(section, heads - first);
-    const int64_t within = index - first * tiles;
+template <class Int>
+TSP_HD HeadTile head_tile_in(Int index, Int heads, Int section, Int tiles) {
+    const Int first = index / (section * tiles) * section;
+    const Int here = smaller(section, heads - first);
+    const Int within = index - first * tiles;
     return {first + within % here, within / here};
+}
+
+TSP_HD HeadTile head_tile_at(int64_t index, int64_t heads, int64_t section, int64_t tiles) {
+    return head_tile_in<int64_t>(index, heads, section, tiles);
 }
 
 } // namespace tsp

@@ -37,6 +37,12 @@ std::vector<Case> cases_of(int64_t d) {
         add({.name = "one query of " + text(n), .chunks = one_chunk(1, n), .kv_heads = 2, .group = 4});
         add({.name = "counting " + text(n), .chunks = one_chunk(n, n), .values = Values::COUNTING});
     }
+    for (const int64_t first : {126, 127, 128, 190, 254}) {
+        add({.name = "diagonal from " + text(first), .chunks = one_chunk(130, first + 130)});
+    }
+    for (const int64_t window : {234, 235, 236, 299}) {
+        add({.name = "window's edge " + text(window), .chunks = one_chunk(64, 364), .window = window});
+    }
     for (const int64_t group : {2, 3, 4, 5, 8}) {
         add({.name = "group " + text(group), .chunks = one_chunk(67, 203), .kv_heads = 2, .group = group});
     }
@@ -69,7 +75,10 @@ std::vector<Case> cases_of(int64_t d) {
     }
     add({.name = "zigzag on tiles", .chunks = zigzag(2, 1, 1024), .window = 700});
     add({.name = "batch", .chunks = one_chunk(70, 201, 3), .batch = 3, .kv_heads = 2});
-    add({.name = "missing keys", .chunks = {{{0, 0, 40, 60}}, {{2, 0, 30, 10}, {32, 0, 20, 70}}, 40, 52}, .window = 45});
+    add(
+        {.name = "missing keys",
+         .chunks = {{{0, 0, 40, 60}}, {{2, 0, 30, 10}, {32, 0, 20, 70}}, 40, 52},
+         .window = 45});
     add({.name = "keys of the future", .chunks = {{{0, 0, 10, 0}}, {{0, 0, 10, 5}}, 10, 10}, .group = 2});
     add({.name = "no keys", .chunks = {{{0, 0, 10, 0}}, {}, 10, 4}});
     add({.name = "peaked", .chunks = one_chunk(333, 333), .values = Values::PEAKED});

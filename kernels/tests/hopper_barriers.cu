@@ -39,7 +39,8 @@ __global__ void __launch_bounds__(160) pipe(const __grid_constant__ TensorMap ma
         const int stage = tile % STAGES;
         mbarrier_wait(full + stage, tile / STAGES % 2);
         for (uint32_t i = threadIdx.x; i < TILE / 4; i += 128) {
-            out[static_cast<uint32_t>(tile) * (TILE / 4) + i] = reinterpret_cast<const float *>(memory + stage * TILE)[i];
+            out[static_cast<uint32_t>(tile) * (TILE / 4) + i] =
+                reinterpret_cast<const float *>(memory + stage * TILE)[i];
         }
         __syncwarp();
         if (threadIdx.x % WARP == 0) {
@@ -94,7 +95,8 @@ void test_turns(Report &report) {
     const Shared<int> order(3 * ROUNDS);
     run_block(384, sizeof(int), take_turns, ROUNDS, order.data());
     for (int i = 0; i < 3 * ROUNDS; ++i) {
-        report.expect(order[static_cast<size_t>(i)] == i % 3, "turn %d was of warpgroup %d", i, order[static_cast<size_t>(i)]);
+        const int group = order[static_cast<size_t>(i)];
+        report.expect(group == i % 3, "turn %d was of warpgroup %d", i, group);
     }
 }
 

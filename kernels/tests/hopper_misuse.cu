@@ -1,5 +1,5 @@
-/* That the emulator finds what hardware punishes now and then: each kernel here is wrong in one way, in a process of its
- * own, which has to end with a sentence about it. */
+/* That the emulator finds what hardware punishes now and then: each kernel here is wrong in one way, in a process of
+ * its own, which has to end with a sentence about it. */
 #include "hopper_test.h"
 
 #if !defined(__CUDACC__)
@@ -36,7 +36,8 @@ enum class Misuse {
 constexpr uint32_t TILE = 64 * PANEL_ROW_BYTES;
 
 /* Loads a tile twice over, multiplies it by itself, and stores it; out [0]: a sum of one thread. */
-__global__ void wrong(const __grid_constant__ TensorMap map, const __grid_constant__ TensorMap target, Misuse misuse, float *out) {
+__global__ void
+wrong(const __grid_constant__ TensorMap map, const __grid_constant__ TensorMap target, Misuse misuse, float *out) {
     auto *memory = shared_memory<unsigned char>();
     auto *barrier = reinterpret_cast<MBarrier *>(memory + 2 * TILE);
     const bool first = threadIdx.x == 0;
@@ -136,7 +137,8 @@ Outcome run_in_process(Misuse misuse) {
     close(pipes[1]);
     Outcome outcome{};
     char buffer[512];
-    for (ssize_t count = read(pipes[0], buffer, sizeof buffer); count > 0; count = read(pipes[0], buffer, sizeof buffer)) {
+    ssize_t count;
+    while ((count = read(pipes[0], buffer, sizeof buffer)) > 0) {
         outcome.text.append(buffer, static_cast<size_t>(count));
     }
     close(pipes[0]);

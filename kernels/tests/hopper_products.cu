@@ -15,7 +15,12 @@ constexpr uint32_t B_BYTES = N *DEPTH * 2;
 /* A [64, DEPTH]; B [N, DEPTH] if it runs along K, else [DEPTH, N]; c [64, N]. Registers begin as 1000. */
 template <Major MAJOR, int N, bool REGISTERS>
 __global__ void __launch_bounds__(128)
-multiply(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, const uint16_t *a, float *c, bool add) {
+multiply(
+    const __grid_constant__ TensorMap map_a,
+    const __grid_constant__ TensorMap map_b,
+    const uint16_t *a,
+    float *c,
+    bool add) {
 #if TSP_SM_90A
     constexpr int PANELS = DEPTH / PANEL_COLUMNS;
     auto *memory = shared_memory<unsigned char>();
@@ -177,8 +182,9 @@ void test_overlap(Report &report) {
             for (int k = 16 * group; k < 16 * group + 16; ++k) {
                 wanted += value_of(a[row * 64 + k]) * value_of(b[column * 64 + k]);
             }
-            const auto got = static_cast<double>(out[group * 4096 + at]);
-            report.expect(got == static_cast<double>(wanted), "group %d of two: [%d, %d] is %g", group, row, column, got);
+            const float got = out[group * 4096 + at];
+            report.expect(
+                got == wanted, "group %d of two: [%d, %d] is %g", group, row, column, static_cast<double>(got));
         }
     }
 }

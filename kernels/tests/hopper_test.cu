@@ -3,11 +3,15 @@
 
 int main() {
     tsp::test::Report report;
-    tsp::test::test_products(report);
-    tsp::test::test_copies(report);
-    tsp::test::test_barriers(report);
+    try {
+        tsp::test::test_products(report);
+        tsp::test::test_copies(report);
+        tsp::test::test_barriers(report);
 #if !defined(__CUDACC__)
-    tsp::test::test_misuse(report);
+        tsp::test::test_misuse(report);
 #endif
+    } catch (const tsp::Error &error) {
+        report.expect(false, "%s", error.message);
+    }
     return report.exit_status("hopper_test");
 }

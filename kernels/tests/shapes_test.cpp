@@ -5,6 +5,7 @@
 #include "key_ranges.h"
 #include "key_tiles.h"
 #include "query_tiles.h"
+#include "small_divisor.h"
 
 using namespace tsp;
 
@@ -108,6 +109,17 @@ void check_query_tiles(test::Report &report) {
     }
 }
 
+void check_small_divisors(test::Report &report) {
+    for (int32_t value = 1; value <= 256; ++value) {
+        const SmallDivisor divisor = small_divisor(value);
+        for (int32_t number = 0; number <= 256; ++number) {
+            const bool right =
+                divisor.quotient(number) == number / value && divisor.remainder(number) == number % value;
+            report.expect(right, "%d by %d is %d", number, value, divisor.quotient(number));
+        }
+    }
+}
+
 /* Keys of the chunks, tile by tile, for queries that see the indices begin, ..., end - 1. */
 void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks, int32_t begin, int32_t end) {
     constexpr int32_t TILE = 4;
@@ -125,7 +137,8 @@ void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks,
         report.expect(inside, "keys %d to %d: a tile of %d keys begins at %d", begin, end, tile.rows, tile.first);
         report.expect(tile.index == chunk.start + tile.first, "a tile of keys has index %d", tile.index);
         report.expect(tile.index + tile.rows <= before, "tiles of keys do not descend at %d", tile.index);
-        report.expect(tile.index < end && tile.index + tile.rows > begin, "a tile at %d has nothing to see", tile.index);
+        const bool useful = tile.index < end && tile.index + tile.rows > begin;
+        report.expect(useful, "a tile at %d has nothing to see", tile.index);
         before = tile.index;
         for (int32_t i = 0; i < tile.rows; ++i) {
             ++covered.at(static_cast<size_t>(tile.chunk)).at(static_cast<size_t>(tile.first + i));
@@ -135,7 +148,8 @@ void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks,
         for (size_t i = 0; i < covered[c].size(); ++i) {
             const int64_t index = chunks[c].start + static_cast<int64_t>(i);
             const bool seen = index >= begin && index < end;
-            report.expect(covered[c][i] <= 1 && (!seen || covered[c][i] == 1), "key %ld is in %d tiles", index, covered[c][i]);
+            const int times = covered[c][i];
+            report.expect(times <= 1 && (!seen || times == 1), "key %ld is in %d tiles", index, times);
         }
     }
 }
@@ -166,6 +180,13 @@ void check_head_tiles(test::Report &report) {
                 HeadTile before{0, 0};
                 for (int64_t index = 0; index < heads * tiles; ++index) {
                     const HeadTile tile = head_tile_at(index, heads, section, tiles);
+                    const HeadTile small = head_tile_in<int32_t>(
+                        static_cast<int32_t>(index),
+                        static_cast<int32_t>(heads),
+                        static_cast<int32_t>(section),
+                        static_cast<int32_t>(tiles));
+                    const bool same = small.head == tile.head && small.rank == tile.rank;
+                    report.expect(same, "head tile %ld differs in 32 bits", index);
                     const int64_t number = tile.head / section;
                     const bool ordered = number > before.head / section
                         || (number == before.head / section && tile.rank >= before.rank);
@@ -190,5 +211,6 @@ int main() {
     check_query_tiles(report);
     check_head_tiles(report);
     check_key_tiles(report);
+    check_small_divisors(report);
     return report.exit_status("shapes_test");
 }

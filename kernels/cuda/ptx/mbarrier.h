@@ -9,7 +9,7 @@
 
 #include "tensor_core.h"
 
-/* Whether this pass of the compiler knows the instructions of sm_90a; a kernel that uses them is empty in the others. */
+/* Whether this pass of the compiler knows the instructions of sm_90a; a kernel that uses them is empty in others. */
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define TSP_SM_90A 1
 #else
@@ -56,8 +56,8 @@ __device__ __forceinline__ void mbarrier_arrive_expect(MBarrier *barrier, uint32
                  : "memory");
 }
 
-/* Returns when phase number n is over, for parity = n % 2, if the caller knows that phase n - 1 is: the phase before the
- * first counts as over, so waiting for parity 1 at first returns at once. */
+/* Returns when phase number n is over, for parity = n % 2, if the caller knows that phase n - 1 is: the phase before
+ * the first counts as over, so waiting for parity 1 at first returns at once. */
 __device__ __forceinline__ void mbarrier_wait(MBarrier *barrier, uint32_t parity) {
     asm volatile("{\n"
                  ".reg .pred over;\n"
@@ -72,8 +72,8 @@ __device__ __forceinline__ void mbarrier_wait(MBarrier *barrier, uint32_t parity
                  : "memory");
 }
 
-/* What this thread wrote to shared memory the ordinary way is seen by the tensor cores and the copy engine, asked for by
- * this thread or, behind a barrier, by another one. */
+/* What this thread wrote to shared memory the ordinary way is seen by the tensor cores and the copy engine, asked for
+ * by this thread or, behind a barrier, by another one. */
 __device__ __forceinline__ void fence_proxy_async() {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }

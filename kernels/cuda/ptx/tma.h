@@ -3,8 +3,9 @@
  * thread. The emulator has a header of the same name.
  *
  * A box stands in shared memory without gaps, its first dimension running fastest. Elements of the box that are outside
- * of the tensor are zero when loaded and left out when stored; they count among the bytes that an mbarrier receives. With
- * the 128-byte swizzle the box is 128 bytes wide and what belongs at byte b of shared memory stands at swizzled(b).
+ * of the tensor are zero when loaded and left out when stored; they count among the bytes that an mbarrier receives.
+ * With the 128-byte swizzle the box is 128 bytes wide and what belongs at byte b of shared memory stands at
+ * swizzled(b), see wgmma.h.
  */
 #pragma once
 
@@ -21,7 +22,7 @@ using TensorMap = CUtensorMap;
 
 constexpr int MAX_TENSOR_RANK = 5;
 
-/* sizes and boxes in elements, strides in bytes, that of the first dimension is an element. False if the driver refuses. */
+/* sizes and box in elements, strides in bytes, the first of them an element. False if the driver refuses. */
 inline bool encode_tensor_map(
     TensorMap &map,
     tsp_dtype dtype,
@@ -84,8 +85,8 @@ __device__ __forceinline__ void prefetch_tensor_map(const TensorMap *map) {
     asm volatile("prefetch.tensormap [%0];" : : "l"(map) : "memory");
 }
 
-/* Starts to load the box whose first element has these coordinates, first dimension first. shared: aligned to 128 bytes,
- * to 1024 if swizzled. The barrier receives the bytes of a whole box. */
+/* Starts to load the box whose first element has these coordinates, first dimension first. shared: aligned to 128
+ * bytes, to 1024 if swizzled. The barrier receives the bytes of a whole box. */
 template <int RANK>
 __device__ __forceinline__ void
 load_tensor(void *shared, const TensorMap *map, const int32_t (&at)[RANK], MBarrier *barrier) {

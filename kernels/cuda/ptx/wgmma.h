@@ -1,15 +1,17 @@
 /*
- * Matrix products of a warpgroup (wgmma, sm_90a): C += A B with A [64, 16], B [16, N] in bf16 and C [64, N] in fp32, done
- * while the threads go on. The emulator has a header of the same name.
+ * Matrix products of a warpgroup (wgmma, sm_90a): C += A B with A [64, 16], B [16, N] in bf16 and C [64, N] in fp32,
+ * done while the threads go on. The emulator has a header of the same name.
  *
- * Registers (PTX ISA 9.7.15.5.1.1, "Register Fragments"). With w = thread / 32 % 4, g = lane / 4 and t = lane % 4 a thread
- * holds of C in c[4 j], c[4 j + 1] row 16 w + g, columns 8 j + 2 t and the next one, in c[4 j + 2], c[4 j + 3] the same of
- * row 16 w + g + 8; of A the pairs of columns 2 t, 2 t + 1 in rows 16 w + g and 16 w + g + 8 (a[0], a[1]) and of columns
- * 2 t + 8, 2 t + 9 (a[2], a[3]), which is how four neighbouring pairs of C lie that belong to 16 columns.
+ * Registers (PTX ISA 9.7.15.5.1.1, "Register Fragments"). With w = thread / 32 % 4, g = lane / 4 and t = lane % 4 a
+ * thread holds of C in c[4 j], c[4 j + 1] row 16 w + g, columns 8 j + 2 t and the next one, in c[4 j + 2], c[4 j + 3]
+ * the same of row 16 w + g + 8; of A the pairs of columns 2 t, 2 t + 1 in rows 16 w + g and 16 w + g + 8 (a[0], a[1])
+ * and of columns 2 t + 8, 2 t + 9 (a[2], a[3]), which is how four neighbouring pairs of C lie that belong to 16
+ * columns.
  *
  * Shared memory (PTX ISA 9.7.15.5.1.2, "Shared Memory Matrix Layout", and 9.7.15.5.1.2.2, "Matrix Descriptor Format"),
- * with the 128-byte swizzle: a matrix stands in panels of 64 elements = 128 bytes width, the rows of a panel behind each
- * other, the panel's first byte aligned to 1024, and what belongs at byte b stands at swizzled(b), so as TMA writes it.
+ * with the 128-byte swizzle: a matrix stands in panels of 64 elements = 128 bytes width, the rows of a panel behind
+ * each other, the panel's first byte aligned to 1024, and what belongs at byte b stands at swizzled(b), so as TMA
+ * writes it.
  *   K-major (A, and B as [N][K]): a row is one of M or N and runs along K; 16 k are 32 bytes of it. The next 8 rows are
  *     the descriptor's stride (1024 bytes) further; its leading offset is not used.
  *   MN-major (B as [K][N]): a row is one k and runs along N. The next 8 k are the stride (1024 bytes) further, the next
@@ -31,8 +33,8 @@ constexpr int PRODUCT_DEPTH = 16;
 constexpr int PANEL_COLUMNS = 64;
 constexpr uint32_t PANEL_ROW_BYTES = 128;
 
-/* Where the 128-byte swizzle puts what belongs at this byte of shared memory: of 16-byte units, the number in its row of
- * 128 bytes is combined with the number of the row. */
+/* Where the 128-byte swizzle puts what belongs at this byte of shared memory: of 16-byte units, the number in its row
+ * of 128 bytes is combined with the number of the row. */
 __host__ __device__ constexpr uint32_t swizzled(uint32_t byte) {
     return byte ^ (byte >> 3 & 0x70u);
 }

@@ -30,8 +30,9 @@ inline bool encode_tensor_map(
     map.rank = static_cast<int16_t>(rank);
     map.element_bytes = static_cast<int8_t>(element);
     map.swizzled = swizzled;
-    bool allowed = rank >= 1 && rank <= MAX_TENSOR_RANK && data != nullptr && reinterpret_cast<uintptr_t>(data) % 16 == 0
-        && box[0] * element % 16 == 0 && (!swizzled || box[0] * element <= 128);
+    bool allowed = rank >= 1 && rank <= MAX_TENSOR_RANK && data != nullptr
+        && reinterpret_cast<uintptr_t>(data) % 16 == 0 && box[0] * element % 16 == 0
+        && (!swizzled || box[0] * element <= 128);
     for (int i = 0; i < rank && allowed; ++i) {
         map.sizes[i] = sizes[i];
         map.strides[i] = i == 0 ? element : strides[i];
