@@ -5,7 +5,7 @@
  */
 #include "attention_trial.h"
 
-#if defined(TSP_TEST_GPU) && !defined(TSP_TEST_CUDA)
+#if defined(TSP_TEST_EMULATOR)
 #include "async.h"
 #endif
 
@@ -14,7 +14,7 @@ using namespace tsp::test;
 namespace {
 
 uint64_t started_loads() {
-#if defined(TSP_TEST_GPU) && !defined(TSP_TEST_CUDA)
+#if defined(TSP_TEST_EMULATOR)
     return tsp::emulator::started_loads();
 #else
     return 0;
