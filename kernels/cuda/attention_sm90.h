@@ -153,6 +153,12 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
         for (int i = 0; i < Shape::KEYS / 2; ++i) {
             s[i] = 0.0f;
         }
+        /* Turns go round: barrier 1 + n is warpgroup n's, and the one before it arrives there. */
+        const uint32_t turn = 1 + static_cast<uint32_t>(number);
+        const uint32_t next_turn = 1 + static_cast<uint32_t>(number + 1) % Shape::COMPUTING;
+        if (number + 1 == Shape::COMPUTING) {
+            named_barrier_arrive(1, 2 * Shape::WARPGROUP);
+        }
         mbarrier_wait(&shared.q_full, 0);
         mbarrier_wait(&shared.k_full[0], 0);
         fence_products();
@@ -164,12 +170,6 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
             mask_scores(s, rows, keys, column);
         }
         weigh_scores(s, rows, tables.factor);
-        /* Turns go round: barrier 1 + n is warpgroup n's, and the one before it arrives there. */
-        const uint32_t turn = 1 + static_cast<uint32_t>(number);
-        const uint32_t next_turn = 1 + static_cast<uint32_t>(number + 1) % Shape::COMPUTING;
-        if (number + 1 == Shape::COMPUTING) {
-            named_barrier_arrive(1, 2 * Shape::WARPGROUP);
-        }
         bool values_started = false;
         const auto finish_values = [&] {
             wait_for_products<0>(o);

@@ -52,7 +52,7 @@ constexpr size_t STACK_BYTES = size_t{256} << 10;
 constexpr int NAMED_BARRIERS = 16;
 constexpr int MAX_THREADS = 1024;
 constexpr size_t SHARED_ALIGNMENT = 1024;
-constexpr int PATIENCE = 100; /* rounds in which nobody goes on: more than anybody is held or takes his time */
+constexpr int PATIENCE = 400; /* rounds in which nobody goes on: more than anybody is held or takes his time */
 constexpr int SHARED_LIMIT = 227 << 10; /* of a block on sm_90 */
 
 /* Some warps stand still for some rounds, always the same ones, so that others run ahead of them. */
