@@ -41,6 +41,7 @@ struct BackwardKeysShared {
     RowSpans spans[2][Shape::SPANS];
     RowPlace places[2][Shape::QUERIES]; /* of the step after */
     int64_t first_row;
+    KeySpan block; /* the tile of keys */
     int32_t sequence;
     int32_t kv_head;
 };
@@ -150,20 +151,22 @@ __device__ __forceinline__ void add_queries(
 
 template <class Shape>
 __device__ __forceinline__ void write_keys(
-    const BackwardKeysSums<Shape> &sums, const BackwardOperands<bf16> &args, KeyRows rows, int32_t kv_head,
-    KeySpan block, int32_t key, int first) {
+    const BackwardKeysSums<Shape> &sums, const BackwardKeysShared<Shape> &shared, const BackwardOperands<bf16> &args,
+    int own, int first) {
     const int lane = thread_here() % WARP;
+    KeyRows rows(args.tables, shared.sequence);
+    rows.move_to(shared.block.begin);
 #pragma unroll
     for (int m = 0; m < Shape::TALL; ++m) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            const int32_t position = key + 16 * m + 8 * half + lane / 4;
-            if (position >= block.end) {
+            const int32_t position = shared.block.begin + own + 16 * m + 8 * half + lane / 4;
+            if (position >= shared.block.end) {
                 continue;
             }
             const int32_t row = rows.row(position);
-            float *dk = args.dk.at(row, kv_head);
-            float *dv = args.dv.at(row, kv_head);
+            float *dk = args.dk.at(row, shared.kv_head);
+            float *dv = args.dv.at(row, shared.kv_head);
 #pragma unroll
             for (int n = 0; n < Shape::OUT_WIDE; ++n) {
                 const int column = 8 * (first + n) + lane % 4 * 2;
@@ -184,15 +187,16 @@ template <class Shape, bool ALIGNED>
 __global__ void __launch_bounds__(Shape::THREADS, Shape::BLOCKS)
 differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
     BackwardKeysShared<Shape> &shared = *shared_memory<BackwardKeysShared<Shape>>();
-    const HeadTile which = head_tile_at(blockIdx.x, args.tables.heads, args.key_section, args.key_tiles);
     if (threadIdx.x == 0) {
+        const HeadTile which = head_tile_at(blockIdx.x, args.tables.heads, args.key_section, args.key_tiles);
+        const auto begin = static_cast<int32_t>(which.rank * Shape::KEYS);
         shared.first_row = which.head * args.rows.count();
+        shared.block = {begin, smaller(begin + Shape::KEYS, args.tables.key_count)};
         shared.sequence = static_cast<int32_t>(which.head / args.tables.kv_heads);
         shared.kv_head = static_cast<int32_t>(which.head % args.tables.kv_heads);
     }
     __syncthreads();
-    const auto begin = static_cast<int32_t>(which.rank * Shape::KEYS);
-    const KeySpan block{begin, smaller(begin + Shape::KEYS, args.tables.key_count)};
+    const KeySpan &block = shared.block;
     KeyRows rows(args.tables, shared.sequence);
     rows.move_to(block.begin);
     const auto load_block = [&](bf16 *tile, const Heads<const bf16> &from) {
@@ -251,7 +255,7 @@ differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
         slot = 1 - slot;
     }
     wait_for_copies<0>();
-    write_keys(sums, args, rows, shared.kv_head, block, block.begin + own, first);
+    write_keys(sums, shared, args, own, first);
 }
 
 } // namespace tsp::gpu
