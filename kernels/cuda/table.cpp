@@ -18,14 +18,28 @@ constexpr tsp_kernels common(const char *isa, const char *build_info) {
     table.build_info = build_info;
     table.isa = isa;
     table.attention_forward = {attention_forward, attention_forward_workspace};
-    table.attention_backward = {attention_backward, attention_backward_workspace};
     table.gated_mlp_forward = {gated_mlp_forward, gated_mlp_forward_workspace};
+    table.pack_panels = {pack_panels, no_workspace};
     table.rms_norm_forward = {rms_norm_forward, no_workspace};
+    table.rope = {rope, no_workspace};
+    table.embedding_forward = {embedding_forward, no_workspace};
+    table.cross_entropy_update = {cross_entropy_update, no_workspace};
+    table.cross_entropy_merge = {cross_entropy_merge, no_workspace};
+    table.cross_entropy_finish = {cross_entropy_finish, no_workspace};
+    table.copy = {copy, no_workspace};
+    table.sum = {sum, no_workspace};
+    table.attention_backward = {attention_backward, attention_backward_workspace};
     table.gated_mlp_backward = {gated_mlp_backward, no_workspace};
+    table.rms_norm_backward = {rms_norm_backward, rms_norm_backward_workspace};
+    table.embedding_backward = {embedding_backward, embedding_backward_workspace};
+    table.cross_entropy_backward = {cross_entropy_backward, no_workspace};
+    table.column_sum = {column_sum, column_sum_workspace};
+    table.square_sum = {square_sum, square_sum_workspace};
+    table.clip = {clip, no_workspace};
+    table.adamw = {adamw, no_workspace};
     return table;
 }
 
-constexpr tsp_kernels SM_80 = common("sm_80", TSP_BUILD_INFO("sm_80"));
 constexpr tsp_kernels for_sm_90a() {
     tsp_kernels table = common("sm_90a", TSP_BUILD_INFO("sm_90a"));
     table.attention_forward.run = attention_forward_sm90;
@@ -34,6 +48,7 @@ constexpr tsp_kernels for_sm_90a() {
     return table;
 }
 
+constexpr tsp_kernels SM_80 = common("sm_80", TSP_BUILD_INFO("sm_80"));
 constexpr tsp_kernels SM_90A = for_sm_90a();
 
 /* The compute capability of the device that launches go to, such as 90. */
