@@ -66,14 +66,14 @@ __device__ __forceinline__ void load_plain_keys(
 /* OF_KEYS: dK and dV of a tile of 32 keys, else dQ of 32 queries. */
 template <bool OF_KEYS>
 __global__ void __launch_bounds__(PlainBackward::THREADS)
-differentiate_plainly(const __grid_constant__ BackwardOperands<float> args) {
+    differentiate_plainly(const __grid_constant__ BackwardOperands<float> args) {
     using Shape = PlainBackward;
     Shape::Shared &shared = *shared_memory<Shape::Shared>();
     const int columns = args.tables.head_dim;
-    float *own = reinterpret_cast<float *>(&shared + 1);           /* K or Q */
-    float *own_outputs = own + WARP * columns;                     /* V or dO */
-    float *others = own_outputs + WARP * columns;                  /* Q or K */
-    float *other_outputs = others + WARP * (columns + 1);          /* dO or V */
+    float *own = reinterpret_cast<float *>(&shared + 1);  /* K or Q */
+    float *own_outputs = own + WARP * columns;            /* V or dO */
+    float *others = own_outputs + WARP * columns;         /* Q or K */
+    float *other_outputs = others + WARP * (columns + 1); /* dO or V */
     const int warp = static_cast<int>(threadIdx.x) / WARP;
     const int lane = static_cast<int>(threadIdx.x) % WARP;
     const HeadTile which = OF_KEYS

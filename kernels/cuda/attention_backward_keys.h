@@ -57,25 +57,26 @@ __device__ __forceinline__ void copy_structs(T *shared, const T *global, int thr
 }
 
 template <class Shape>
-__device__ __forceinline__ void
-load_places(BackwardKeysShared<Shape> &shared, const BackwardRows &rows, int slot, int64_t first) {
+__device__ __forceinline__ void load_places(
+    BackwardKeysShared<Shape> &shared, const BackwardRows &rows, int slot, int64_t first) {
     copy_structs<Shape::QUERIES>(shared.places[slot], rows.places + first, thread_here());
 }
 
 /* The queries of a step from row `first` on, whose places are in shared memory. */
 template <class Shape, bool ALIGNED>
-__device__ __forceinline__ void
-load_step(BackwardKeysShared<Shape> &shared, const BackwardOperands<bf16> &args, int slot, int64_t first) {
+__device__ __forceinline__ void load_step(
+    BackwardKeysShared<Shape> &shared, const BackwardOperands<bf16> &args, int slot, int64_t first) {
     static_assert(Shape::THREADS >= Shape::QUERIES + Shape::SPANS);
     const int thread = thread_here();
     copy_structs<Shape::QUERIES>(shared.terms[slot], args.rows.terms + first, thread);
     copy_structs<Shape::QUERIES>(shared.visible[slot], args.rows.visible + first, thread - Shape::QUERIES / 2);
     copy_structs<Shape::SPANS>(shared.spans[slot], args.rows.spans + first / SPAN_ROWS, thread - Shape::QUERIES);
     const auto load = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
-            const RowPlace place = shared.places[slot][i];
-            return place.blank() ? nullptr : from.at(place.row, place.head);
-        });
+        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(
+            tile, from.data, args.tables.head_dim, [&](int i) {
+                const RowPlace place = shared.places[slot][i];
+                return place.blank() ? nullptr : from.at(place.row, place.head);
+            });
     };
     load(shared.queries[slot], args.q);
     load(shared.dout[slot], args.dout);
@@ -185,7 +186,7 @@ __device__ __forceinline__ void write_keys(
 
 template <class Shape, bool ALIGNED>
 __global__ void __launch_bounds__(Shape::THREADS, Shape::BLOCKS)
-differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
+    differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
     BackwardKeysShared<Shape> &shared = *shared_memory<BackwardKeysShared<Shape>>();
     if (threadIdx.x == 0) {
         const HeadTile which = head_tile_at(blockIdx.x, args.tables.heads, args.key_section, args.key_tiles);
@@ -200,9 +201,10 @@ differentiate_keys(const __grid_constant__ BackwardOperands<bf16> args) {
     KeyRows rows(args.tables, shared.sequence);
     rows.move_to(block.begin);
     const auto load_block = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
-            return block.begin + i < block.end ? from.at(rows.row(block.begin + i), shared.kv_head) : nullptr;
-        });
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(
+            tile, from.data, args.tables.head_dim, [&](int i) {
+                return block.begin + i < block.end ? from.at(rows.row(block.begin + i), shared.kv_head) : nullptr;
+            });
     };
     load_block(shared.keys, args.k);
     load_block(shared.values, args.v);

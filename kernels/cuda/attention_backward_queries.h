@@ -97,10 +97,10 @@ __device__ __forceinline__ void add_keys(
 
 template <class Shape, bool ALIGNED>
 __global__ void __launch_bounds__(Shape::THREADS, Shape::BLOCKS)
-differentiate_queries(const __grid_constant__ BackwardOperands<bf16> args) {
+    differentiate_queries(const __grid_constant__ BackwardOperands<bf16> args) {
     BackwardQueriesShared<Shape> &shared = *shared_memory<BackwardQueriesShared<Shape>>();
-    const HeadTile which = head_tile_at(
-        blockIdx.x, args.tables.heads, args.query_section, args.rows.count() / Shape::QUERIES);
+    const HeadTile which =
+        head_tile_at(blockIdx.x, args.tables.heads, args.query_section, args.rows.count() / Shape::QUERIES);
     const int64_t first_row = which.head * args.rows.count() + which.rank * Shape::QUERIES;
     const KeySpan reached = reached_by<Shape::QUERIES>(args.rows, first_row);
     for (int i = thread_here(); i < Shape::QUERIES; i += Shape::THREADS) {
@@ -118,18 +118,20 @@ differentiate_queries(const __grid_constant__ BackwardOperands<bf16> args) {
     __syncthreads();
 
     const auto load_queries = [&](bf16 *tile, const Heads<const bf16> &from) {
-        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
-            const RowPlace place = shared.places[i];
-            return place.blank() ? nullptr : from.at(place.row, place.head);
-        });
+        load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(
+            tile, from.data, args.tables.head_dim, [&](int i) {
+                const RowPlace place = shared.places[i];
+                return place.blank() ? nullptr : from.at(place.row, place.head);
+            });
     };
     load_queries(shared.queries, args.q);
     load_queries(shared.dout, args.dout);
     KeyRows rows(args.tables, shared.sequence);
     const auto load_keys = [&](bf16 *tile, const Heads<const bf16> &from, int32_t key) {
-        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(tile, from.data, args.tables.head_dim, [&](int i) {
-            return key + i < reached.end ? from.at(rows.row(key + i), shared.kv_head) : nullptr;
-        });
+        load_tile<Shape::KEYS, Shape::COLUMNS, Shape::THREADS, ALIGNED>(
+            tile, from.data, args.tables.head_dim, [&](int i) {
+                return key + i < reached.end ? from.at(rows.row(key + i), shared.kv_head) : nullptr;
+            });
     };
     const auto load_step = [&](int slot, int32_t key) {
         if (key < reached.end) {

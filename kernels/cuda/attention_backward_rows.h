@@ -112,8 +112,7 @@ __global__ void __launch_bounds__(BACKWARD_TILE) prepare_rows(const __grid_const
             delta = i == lane ? sum : delta;
         }
     }
-    const RowSpans spans{
-        unite_warp(blank ? no_keys() : row.visible), intersect_warp(blank ? all_keys() : row.visible)};
+    const RowSpans spans{unite_warp(blank ? no_keys() : row.visible), intersect_warp(blank ? all_keys() : row.visible)};
     const int64_t at = head * args.rows.count() + rank * BACKWARD_TILE + thread;
     args.rows.places[at] = {row.row, blank ? -1 - row.head : row.head};
     args.rows.visible[at] = blank ? KeySpan{0, 0} : row.visible;

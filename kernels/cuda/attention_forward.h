@@ -89,8 +89,8 @@ __device__ __forceinline__ void hide_invisible(
 
 /* Makes scores to probabilities, and rescales what there is to the new maximum. */
 template <class Shape>
-__device__ __forceinline__ void
-soften(ForwardState<Shape> &state, Sums<Shape::TALL, Shape::WIDE> &scores, float factor) {
+__device__ __forceinline__ void soften(
+    ForwardState<Shape> &state, Sums<Shape::TALL, Shape::WIDE> &scores, float factor) {
 #pragma unroll
     for (int m = 0; m < Shape::TALL; ++m) {
 #pragma unroll
@@ -162,8 +162,8 @@ __device__ __forceinline__ KeySpan
 find_rows(ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, const HeadTile &which) {
     const int warp = thread_here() / WARP;
     const int lane = thread_here() % WARP;
-    const QueryTile tile = tile_at(
-        args.tables.queries, args.tables.order, args.tables.group, int64_t{Shape::QUERIES}, which.rank);
+    const QueryTile tile =
+        tile_at(args.tables.queries, args.tables.order, args.tables.group, int64_t{Shape::QUERIES}, which.rank);
     const int i = warp * Shape::WARP_ROWS + lane % Shape::WARP_ROWS;
     const QueryRow row = query_row(args.tables, tile, which.head, i);
     shared.visible[i] = row.row < 0 ? all_keys() : row.visible;
@@ -191,7 +191,7 @@ find_rows(ForwardShared<Shape> &shared, const ForwardOperands<bf16> &args, const
 
 template <class Shape, bool ALIGNED>
 __global__ void __launch_bounds__(Shape::THREADS, Shape::BLOCKS)
-attend(const __grid_constant__ ForwardOperands<bf16> args) {
+    attend(const __grid_constant__ ForwardOperands<bf16> args) {
     ForwardShared<Shape> &shared = *shared_memory<ForwardShared<Shape>>();
     const HeadTile which = head_tile_at(blockIdx.x, args.tables.heads, args.section, args.tiles);
     const KeySpan reached = find_rows(shared, args, which);
@@ -206,9 +206,10 @@ attend(const __grid_constant__ ForwardOperands<bf16> args) {
         commit_copies();
     };
 
-    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(shared.queries, args.q.data, columns, [&](int i) {
-        return shared.row[i] < 0 ? nullptr : args.q.at(shared.row[i], shared.head[i]);
-    });
+    load_tile<Shape::QUERIES, Shape::COLUMNS, Shape::THREADS, ALIGNED>(
+        shared.queries, args.q.data, columns, [&](int i) {
+            return shared.row[i] < 0 ? nullptr : args.q.at(shared.row[i], shared.head[i]);
+        });
     if (reached.begin < reached.end) {
         rows.move_to(reached.begin);
         load_keys(shared.keys, args.k, reached.begin);

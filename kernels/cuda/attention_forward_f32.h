@@ -25,7 +25,8 @@ struct PlainForward {
     };
 
     static size_t shared_bytes(int64_t head_dim) {
-        return sizeof(Shared) + sizeof(float) * static_cast<size_t>((QUERIES + KEYS) * head_dim + KEYS * (head_dim + 1));
+        return sizeof(Shared)
+            + sizeof(float) * static_cast<size_t>((QUERIES + KEYS) * head_dim + KEYS * (head_dim + 1));
     }
 };
 
@@ -45,7 +46,7 @@ __device__ __forceinline__ void find_plain_rows(
 }
 
 __global__ void __launch_bounds__(PlainForward::THREADS)
-attend_plainly(const __grid_constant__ ForwardOperands<float> args) {
+    attend_plainly(const __grid_constant__ ForwardOperands<float> args) {
     using Shape = PlainForward;
     static_assert(Shape::QUERIES == WARP);
     Shape::Shared &shared = *shared_memory<Shape::Shared>();
@@ -77,9 +78,8 @@ attend_plainly(const __grid_constant__ ForwardOperands<float> args) {
         __syncthreads();
         rows.move_to(key);
         const auto source = [&](const Heads<const float> &from) {
-            return [&, from, key](int i) {
-                return key + i < reached.end ? from.at(rows.row(key + i), kv_head) : nullptr;
-            };
+            return
+                [&, from, key](int i) { return key + i < reached.end ? from.at(rows.row(key + i), kv_head) : nullptr; };
         };
         copy_rows<Shape::KEYS, Shape::THREADS, float>(keys, columns + 1, columns, source(args.k));
         copy_rows<Shape::KEYS, Shape::THREADS, float>(values, columns, columns, source(args.v));

@@ -57,11 +57,7 @@ void attend_wide(const tsp_attention_args &args, cudaStream_t stream) {
     operands.v = HeadBoxes(args.v, 1, Shape::KEYS).map("v");
     static_assert(sizeof operands <= 4096, "parameters of a kernel are at most 4 KB");
     launch(
-        "attention_forward",
-        attend_sm90<Shape>,
-        {grid, Shape::THREADS, sizeof(Sm90Shared<Shape>)},
-        stream,
-        operands);
+        "attention_forward", attend_sm90<Shape>, {grid, Shape::THREADS, sizeof(Sm90Shared<Shape>)}, stream, operands);
 }
 
 /* bf16, heads of 64 or 128, tensors that the copy engine can address, indices that stay below 2^31 in whole tiles. */

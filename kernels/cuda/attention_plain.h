@@ -18,8 +18,8 @@ __device__ __forceinline__ void copy_rows(float *target, int stride, int columns
 
 /* sums[r] += row r of left . row `lane` of right. */
 template <int ROWS>
-__device__ __forceinline__ void
-add_dots(float (&sums)[ROWS], const float *left, const float *right, int right_stride, int columns) {
+__device__ __forceinline__ void add_dots(
+    float (&sums)[ROWS], const float *left, const float *right, int right_stride, int columns) {
     const float *own = right + static_cast<int>(threadIdx.x) % WARP * right_stride;
     for (int x = 0; x < columns; ++x) {
 #pragma unroll

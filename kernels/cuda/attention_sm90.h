@@ -21,8 +21,8 @@ namespace tsp::gpu {
 
 /* S = Q K^T. */
 template <class Shape>
-__device__ __forceinline__ void
-start_scores(float (&s)[Shape::KEYS / 2], const unsigned char *q, const unsigned char *k) {
+__device__ __forceinline__ void start_scores(
+    float (&s)[Shape::KEYS / 2], const unsigned char *q, const unsigned char *k) {
     const uint64_t left = matrix_descriptor(q);
     const uint64_t right = matrix_descriptor(k);
     constexpr int STEPS = PANEL_COLUMNS / PRODUCT_DEPTH;
@@ -40,8 +40,8 @@ start_scores(float (&s)[Shape::KEYS / 2], const unsigned char *q, const unsigned
 
 /* O += P V. */
 template <class Shape>
-__device__ __forceinline__ void
-start_values(float (&o)[Shape::HEAD_DIM / 2], const uint32_t (&p)[Shape::KEYS / 16][4], const unsigned char *v) {
+__device__ __forceinline__ void start_values(
+    float (&o)[Shape::HEAD_DIM / 2], const uint32_t (&p)[Shape::KEYS / 16][4], const unsigned char *v) {
     const uint64_t right = matrix_descriptor(v, Shape::KEY_PANEL);
 #pragma unroll
     for (int step = 0; step < Shape::KEYS / PRODUCT_DEPTH; ++step) {
@@ -53,11 +53,7 @@ start_values(float (&o)[Shape::HEAD_DIM / 2], const uint32_t (&p)[Shape::KEYS / 
 /* Output and log-sum-exp of a warpgroup's rows, by way of the shared memory that held their queries. first: row. */
 template <class Shape>
 __device__ __forceinline__ void write_rows(
-    const Sm90Operands &args,
-    unsigned char *staging,
-    const Sm90Tile &tile,
-    int first,
-    float (&o)[Shape::HEAD_DIM / 2],
+    const Sm90Operands &args, unsigned char *staging, const Sm90Tile &tile, int first, float (&o)[Shape::HEAD_DIM / 2],
     Sm90Rows &rows) {
     constexpr float LN_2 = 0.693147181f;
     const int thread = static_cast<int>(threadIdx.x) % Shape::WARPGROUP;
@@ -96,7 +92,8 @@ __device__ __forceinline__ void write_rows(
         const int row = first + at;
         if (row < tile.rows) {
             const uint32_t byte = static_cast<uint32_t>(at) * PANEL_ROW_BYTES + static_cast<uint32_t>(unit) % 8 * 16;
-            bf16 *target = args.out.at(tile.first_row + args.pack.quotient(row), tile.head + args.pack.remainder(row)) + 8 * unit;
+            bf16 *target =
+                args.out.at(tile.first_row + args.pack.quotient(row), tile.head + args.pack.remainder(row)) + 8 * unit;
             *reinterpret_cast<uint4 *>(target) =
                 *reinterpret_cast<const uint4 *>(staging + unit / 8 * Shape::QUERY_PANEL + swizzled(byte));
         }
@@ -105,8 +102,8 @@ __device__ __forceinline__ void write_rows(
 
 /* One warpgroup, the computing one of this number. */
 template <class Shape>
-__device__ __forceinline__ void
-compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile &tile, int number) {
+__device__ __forceinline__ void compute_tile(
+    const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile &tile, int number) {
     const AttentionTables &tables = args.tables;
     const int thread = static_cast<int>(threadIdx.x) % Shape::WARPGROUP;
     const int column = thread % 4 * 2;
@@ -129,8 +126,7 @@ compute_tile(const Sm90Operands &args, Sm90Shared<Shape> &shared, const Sm90Tile
         larger(tile.latest_start, window_begin(tables, last_index)),
         tables.causal != 0 ? tile.first_index + args.pack.quotient(first) + 1 : INT32_MAX};
     const auto has_to_mask = [&](const KeyTile &keys) {
-        return keys.rows < Shape::KEYS || keys.index < seen_by_all.begin
-            || keys.index > seen_by_all.end - Shape::KEYS;
+        return keys.rows < Shape::KEYS || keys.index < seen_by_all.begin || keys.index > seen_by_all.end - Shape::KEYS;
     };
     const auto release = [&](MBarrier *barrier) {
         if (thread % WARP == 0) {

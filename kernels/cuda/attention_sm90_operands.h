@@ -80,8 +80,7 @@ __device__ __forceinline__ Sm90Tile sm90_tile(const Sm90Operands &args) {
     const auto head = static_cast<int32_t>(head_tile.head);
     const QueryTile queries = tile_at(tables.queries, tables.order, args.pack.value, Shape::QUERIES, head_tile.rank);
     const SmallChunk &chunk = tables.queries[queries.chunk];
-    const auto first_token =
-        static_cast<int32_t>(queries.first / Shape::QUERIES) * args.pack.quotient(Shape::QUERIES);
+    const auto first_token = static_cast<int32_t>(queries.first / Shape::QUERIES) * args.pack.quotient(Shape::QUERIES);
     Sm90Tile tile;
     tile.sequence = head / args.head_packs;
     tile.head = (head - tile.sequence * args.head_packs) * args.pack.value;

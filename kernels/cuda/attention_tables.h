@@ -94,14 +94,19 @@ struct AttentionTables {
 inline int32_t small(int64_t value, const char *what) {
     constexpr int32_t MOST = INT32_MAX - 1024;
     if (value > MOST) {
-        fail(TSP_UNSUPPORTED, "%s: %" PRId64 " is more than the %d that GPU kernels of attention take", what, value, MOST);
+        fail(
+            TSP_UNSUPPORTED,
+            "%s: %" PRId64 " is more than the %d that GPU kernels of attention take",
+            what,
+            value,
+            MOST);
     }
     return static_cast<int32_t>(value);
 }
 
 /* Copies the chunks that are not empty; returns their number. */
-inline int32_t
-copy_chunks(const tsp_chunk *chunks, int32_t count, int64_t batch, SmallChunk *copies, int32_t limit, const char *name) {
+inline int32_t copy_chunks(
+    const tsp_chunk *chunks, int32_t count, int64_t batch, SmallChunk *copies, int32_t limit, const char *name) {
     int32_t used = 0;
     for (int32_t c = 0; c < count; ++c) {
         const tsp_chunk &chunk = chunks[c];
@@ -126,7 +131,8 @@ inline AttentionTables attention_tables(const tsp_attention_args &args) {
     AttentionTables tables{};
     tables.query_chunks =
         copy_chunks(args.q_chunks, args.q_chunk_count, args.batch, tables.queries, MAX_QUERY_CHUNKS, "q_chunks");
-    tables.key_chunks = copy_chunks(args.k_chunks, args.k_chunk_count, args.batch, tables.keys, MAX_KEY_CHUNKS, "k_chunks");
+    tables.key_chunks =
+        copy_chunks(args.k_chunks, args.k_chunk_count, args.batch, tables.keys, MAX_KEY_CHUNKS, "k_chunks");
     order_chunks(tables.queries, tables.query_chunks, tables.order);
     tables.key_count = small(key_count(tables.keys, tables.key_chunks), "the number of keys");
     tables.causal = (args.flags & TSP_CAUSAL) != 0;
@@ -159,7 +165,8 @@ struct QueryRow {
     KeySpan visible;
 };
 
-__device__ __forceinline__ QueryRow query_row(const AttentionTables &tables, const QueryTile &tile, int64_t head, int i) {
+__device__ __forceinline__ QueryRow
+query_row(const AttentionTables &tables, const QueryTile &tile, int64_t head, int i) {
     if (i >= tile.rows) {
         return {-1, 0, no_keys()};
     }

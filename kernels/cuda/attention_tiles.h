@@ -109,8 +109,8 @@ __device__ __forceinline__ void clear(Sums<TALL, WIDE> &sums) {
 
 /* sums += A B^T: rows of A from left_row on, rows of B from right_row on, over all COLUMNS. */
 template <int COLUMNS, int TALL, int WIDE>
-__device__ __forceinline__ void
-multiply_transposed(Sums<TALL, WIDE> &sums, const bf16 *left, int left_row, const bf16 *right, int right_row) {
+__device__ __forceinline__ void multiply_transposed(
+    Sums<TALL, WIDE> &sums, const bf16 *left, int left_row, const bf16 *right, int right_row) {
     const int lane = thread_here() % WARP;
 #pragma unroll
     for (int k = 0; k < COLUMNS / 16; ++k) {

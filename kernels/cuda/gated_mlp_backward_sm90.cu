@@ -42,7 +42,8 @@ struct Operands {
     }
 
     bool wide() const {
-        return is_wide(x) && is_wide(dy) && is_wide(down) && is_wide(dgate) && is_wide(dup) && is_wide(gate) && is_wide(up);
+        return is_wide(x) && is_wide(dy) && is_wide(down) && is_wide(dgate) && is_wide(dup) && is_wide(gate)
+            && is_wide(up);
     }
 };
 

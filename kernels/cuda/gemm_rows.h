@@ -47,8 +47,8 @@ struct QuadRow {
 /* Values [group][0 or 1] of COUNT groups of columns from column on, of which this lane has 2 lane and 2 lane + 1. Groups are
  * whole: columns is a multiple of 8. All lanes of the warp. */
 template <int COUNT>
-__device__ __forceinline__ void
-store_groups(const QuadRow<bf16> &target, int64_t column, const float (&values)[COUNT][2]) {
+__device__ __forceinline__ void store_groups(
+    const QuadRow<bf16> &target, int64_t column, const float (&values)[COUNT][2]) {
     static_assert(COUNT % 4 == 0);
 #pragma unroll
     for (int i = 0; i < COUNT; i += 4) {
@@ -77,8 +77,8 @@ store_groups(const QuadRow<bf16> &target, int64_t column, const float (&values)[
 }
 
 template <int COUNT>
-__device__ __forceinline__ void
-store_groups(const QuadRow<float> &target, int64_t column, const float (&values)[COUNT][2]) {
+__device__ __forceinline__ void store_groups(
+    const QuadRow<float> &target, int64_t column, const float (&values)[COUNT][2]) {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
         const int64_t at = column + i * GROUP + quad_lane() * 2;
@@ -95,8 +95,8 @@ store_groups(const QuadRow<float> &target, int64_t column, const float (&values)
 
 /* The reverse; what is not there is 0. */
 template <int COUNT>
-__device__ __forceinline__ void
-load_groups(const QuadRow<const bf16> &source, int64_t column, float (&values)[COUNT][2]) {
+__device__ __forceinline__ void load_groups(
+    const QuadRow<const bf16> &source, int64_t column, float (&values)[COUNT][2]) {
     static_assert(COUNT % 4 == 0);
 #pragma unroll
     for (int i = 0; i < COUNT; i += 4) {
@@ -129,8 +129,8 @@ load_groups(const QuadRow<const bf16> &source, int64_t column, float (&values)[C
 }
 
 template <int COUNT>
-__device__ __forceinline__ void
-load_groups(const QuadRow<const float> &source, int64_t column, float (&values)[COUNT][2]) {
+__device__ __forceinline__ void load_groups(
+    const QuadRow<const float> &source, int64_t column, float (&values)[COUNT][2]) {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) {
         const int64_t at = column + i * GROUP + quad_lane() * 2;
@@ -183,15 +183,10 @@ struct Output {
 };
 
 inline Output output(const tsp_tensor &tensor, bool accumulate) {
-    const bool aligned = reinterpret_cast<uintptr_t>(tensor.data) % 8 == 0 && tensor.strides[0] % 2 == 0
-        && tensor.shape[1] % 2 == 0;
+    const bool aligned =
+        reinterpret_cast<uintptr_t>(tensor.data) % 8 == 0 && tensor.strides[0] % 2 == 0 && tensor.shape[1] % 2 == 0;
     return {
-        static_cast<float *>(tensor.data),
-        tensor.strides[0],
-        tensor.shape[0],
-        tensor.shape[1],
-        aligned,
-        accumulate};
+        static_cast<float *>(tensor.data), tensor.strides[0], tensor.shape[0], tensor.shape[1], aligned, accumulate};
 }
 
 /* A matrix whose rows quads read or write in groups. */

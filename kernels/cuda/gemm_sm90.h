@@ -60,8 +60,8 @@ struct WideOperands {
 /* Fills stages with one product's rows of A from row on, and COLUMNS rows of B's transpose [n, k] (K) or columns of B [k, n]
  * (MN) from column on. One thread. */
 template <Major B, int COLUMNS>
-__device__ __forceinline__ void
-produce(const WideOperands &operands, int part, Wide::Shared &shared, RingPosition &position, int32_t row, int32_t column) {
+__device__ __forceinline__ void produce(
+    const WideOperands &operands, int part, Wide::Shared &shared, RingPosition &position, int32_t row, int32_t column) {
     const int steps = operands.steps[part];
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
@@ -88,8 +88,8 @@ produce(const WideOperands &operands, int part, Wide::Shared &shared, RingPositi
 
 /* Starts the products of a stage, 64 rows of A from row on. */
 template <Major B, int COUNT>
-__device__ __forceinline__ void
-multiply_stage(float (&sums)[COUNT], const Wide::Shared &shared, int stage, int row, bool add) {
+__device__ __forceinline__ void multiply_stage(
+    float (&sums)[COUNT], const Wide::Shared &shared, int stage, int row, bool add) {
     /* Descriptors count 16 bytes. */
     constexpr uint64_t A_STEP = PRODUCT_DEPTH * sizeof(bf16) / 16;
     constexpr uint64_t B_STEP = B == Major::K ? A_STEP : PRODUCT_DEPTH * PANEL_ROW_BYTES / 16;
@@ -106,8 +106,8 @@ multiply_stage(float (&sums)[COUNT], const Wide::Shared &shared, int stage, int 
 
 /* sums = the product of steps stages, at least one, 64 rows of A from row on; 2 COUNT columns. All threads of a warpgroup. */
 template <Major B, int COUNT>
-__device__ __forceinline__ void
-multiply_steps(float (&sums)[COUNT], int steps, Wide::Shared &shared, RingPosition &position, int row) {
+__device__ __forceinline__ void multiply_steps(
+    float (&sums)[COUNT], int steps, Wide::Shared &shared, RingPosition &position, int row) {
     const bool elected = static_cast<int>(threadIdx.x) % WARP == 0;
     int last = -1;
 #pragma unroll 1
@@ -136,8 +136,7 @@ __device__ __forceinline__ int first_row_of_thread() {
 
 /* COUNT groups of columns from group first on, of the thread's first row or of the second. */
 template <int COUNT, int SUMS>
-__device__ __forceinline__ void
-take_groups(float (&values)[COUNT][2], const float (&sums)[SUMS], int first, int half) {
+__device__ __forceinline__ void take_groups(float (&values)[COUNT][2], const float (&sums)[SUMS], int first, int half) {
 #pragma unroll
     for (int j = 0; j < COUNT; ++j) {
         values[j][0] = sums[4 * (first + j) + 2 * half];
@@ -157,8 +156,8 @@ __device__ __forceinline__ void for_each_tile(const WideOperands &operands, cons
 
 /* Runs produce_all on one thread, and consume_all(first row of its 64) on the warpgroups that multiply. */
 template <class Produce, class Consume>
-__device__ __forceinline__ void
-run_warpgroups(Wide::Shared &shared, const Produce &produce_all, const Consume &consume_all) {
+__device__ __forceinline__ void run_warpgroups(
+    Wide::Shared &shared, const Produce &produce_all, const Consume &consume_all) {
     const int thread = static_cast<int>(threadIdx.x);
     if (thread == 0) {
         for (int i = 0; i < Wide::STAGES; ++i) {
@@ -258,7 +257,8 @@ inline TensorMap map_across_depth(const WideMatrix &matrix, int64_t group_stride
 }
 
 /* What multiply_wide needs beside maps. */
-inline void set_shape(WideOperands &operands, int64_t rows, int64_t columns, int64_t first_depth, int64_t second_depth) {
+inline void set_shape(
+    WideOperands &operands, int64_t rows, int64_t columns, int64_t first_depth, int64_t second_depth) {
     operands.steps[0] = static_cast<int32_t>(divide_up(first_depth, Wide::DEPTH));
     operands.steps[1] = static_cast<int32_t>(divide_up(second_depth, Wide::DEPTH));
     operands.tiles = count_tiles(rows, columns, Wide::ROWS, Wide::COLUMNS);
@@ -269,10 +269,7 @@ inline void set_shape(WideOperands &operands, int64_t rows, int64_t columns, int
 /* One block for each multiprocessor, or as many as there are tiles. */
 template <class Epilogue>
 void launch_wide(
-    const char *name,
-    void (*kernel)(WideOperands, Epilogue),
-    const WideOperands &operands,
-    const Epilogue &epilogue,
+    const char *name, void (*kernel)(WideOperands, Epilogue), const WideOperands &operands, const Epilogue &epilogue,
     cudaStream_t stream) {
     const auto resident = static_cast<uint32_t>(device_attribute(cudaDevAttrMultiProcessorCount));
     const Grid grid{dim3(smaller(operands.tiles, resident)), Wide::THREADS, sizeof(Wide::Shared)};

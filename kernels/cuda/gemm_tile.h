@@ -99,8 +99,8 @@ __device__ __forceinline__ void load_tile(T *tile, const Operand &matrix, int64_
 /* sums = rows row .. of a [m, k] times columns column .. of B [k, n]. b is B if TRANSPOSED, else B's transpose [n, k], whose
  * rows lie along the depth. All threads of the block; the ring is free again at the end. */
 template <class Tile, bool TRANSPOSED, class T, class A>
-__device__ __forceinline__ void
-multiply_tile(Sums<Tile> &sums, T *ring, const A &a, int64_t row, const Matrix<T> &b, int64_t column) {
+__device__ __forceinline__ void multiply_tile(
+    Sums<Tile> &sums, T *ring, const A &a, int64_t row, const Matrix<T> &b, int64_t column) {
     constexpr int STAGE = static_cast<int>(Tile::STAGE_BYTES / sizeof(T));
     constexpr int B_OFFSET = Tile::ROWS * STEP<T>;
 #pragma unroll
@@ -184,8 +184,8 @@ __device__ __forceinline__ TilePosition tile_of_block(int64_t rows, int64_t colu
  * may.
  */
 template <class Tile, class Epilogue>
-__device__ __forceinline__ void
-finish_tile(const Sums<Tile> &sums, const Epilogue &epilogue, int64_t row, int64_t column) {
+__device__ __forceinline__ void finish_tile(
+    const Sums<Tile> &sums, const Epilogue &epilogue, int64_t row, int64_t column) {
     const int lane = static_cast<int>(threadIdx.x) % WARP;
 #pragma unroll
     for (int i = 0; i < Tile::ROW_TILES; ++i) {
@@ -204,8 +204,7 @@ finish_tile(const Sums<Tile> &sums, const Epilogue &epilogue, int64_t row, int64
 
 /* a b goes to the epilogue; see multiply_tile. */
 template <class Tile, bool TRANSPOSED, class T, class A, class Epilogue>
-__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>)
-    multiply(A a, Matrix<T> b, Epilogue epilogue) {
+__global__ void __launch_bounds__(Tile::THREADS, RESIDENT_BLOCKS<Tile>) multiply(A a, Matrix<T> b, Epilogue epilogue) {
     const TilePosition tile = tile_of_block<Tile>(a.rows, TRANSPOSED ? b.columns : b.rows);
     const int64_t row = int64_t{tile.row} * Tile::ROWS;
     const int64_t column = int64_t{tile.column} * Tile::COLUMNS;

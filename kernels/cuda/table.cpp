@@ -56,7 +56,8 @@ int capability() {
     int device = 0;
     const cudaError_t status = cudaGetDevice(&device);
     if (status != cudaSuccess) {
-        fail(TSP_UNSUPPORTED, "CUDA: no GPU can be used: %s (%s)", cudaGetErrorString(status), cudaGetErrorName(status));
+        fail(
+            TSP_UNSUPPORTED, "CUDA: no GPU can be used: %s (%s)", cudaGetErrorString(status), cudaGetErrorName(status));
     }
     return 10 * device_attribute(cudaDevAttrComputeCapabilityMajor)
         + device_attribute(cudaDevAttrComputeCapabilityMinor);

@@ -20,8 +20,8 @@ inline bool can_map_tensor(const void *data, tsp_dtype dtype, std::initializer_l
     constexpr int64_t UNIT = 16;
     constexpr int64_t MAX_STRIDE = (int64_t{1} << 40) - 1;
     const int64_t element = element_bytes(dtype);
-    bool possible = (dtype == TSP_BF16 || dtype == TSP_F32) && data != nullptr
-        && reinterpret_cast<uintptr_t>(data) % UNIT == 0;
+    bool possible =
+        (dtype == TSP_BF16 || dtype == TSP_F32) && data != nullptr && reinterpret_cast<uintptr_t>(data) % UNIT == 0;
     bool first = true;
     for (const BoxedDimension &dimension : dimensions) {
         possible = possible && dimension.size > 0 && dimension.size <= INT32_MAX
@@ -33,10 +33,7 @@ inline bool can_map_tensor(const void *data, tsp_dtype dtype, std::initializer_l
 
 /* Fails where can_map_tensor is false or a box is not possible. name: of the tensor, for the message. */
 inline TensorMap map_tensor(
-    const char *name,
-    const void *data,
-    tsp_dtype dtype,
-    bool swizzled,
+    const char *name, const void *data, tsp_dtype dtype, bool swizzled,
     std::initializer_list<BoxedDimension> dimensions) {
     uint64_t sizes[MAX_TENSOR_RANK] = {};
     uint64_t strides[MAX_TENSOR_RANK] = {};

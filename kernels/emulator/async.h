@@ -46,8 +46,7 @@ enum class BoxStore { WRITE, ADD };
 uint64_t started_loads();
 
 void start_load(void *shared, const TensorDescription &tensor, const int32_t *at, int rank, uint64_t *barrier);
-void start_store(
-    BoxStore kind, const TensorDescription &tensor, const int32_t *at, int rank, const void *shared);
+void start_store(BoxStore kind, const TensorDescription &tensor, const int32_t *at, int rank, const void *shared);
 void commit_stores();
 void wait_for_stores(size_t pending);
 

@@ -264,8 +264,8 @@ struct Call final : Body {
 } // namespace tsp::emulator
 
 template <class... Parameters, class... Arguments>
-cudaError_t
-cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments &&...arguments) {
+cudaError_t cudaLaunchKernelEx(
+    const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments &&...arguments) {
     const tsp::emulator::Call<Parameters...> call(kernel, static_cast<Parameters>(arguments)...);
     const dim3 grid = config->gridDim;
     const dim3 block = config->blockDim;

@@ -139,13 +139,15 @@ TSP_EMULATED_API size_t cublasLtGetVersion() {
 }
 
 TSP_EMULATED_API const char *cublasLtGetStatusName(int status) {
-    return status == SUCCESS ? "CUBLAS_STATUS_SUCCESS"
+    return status == SUCCESS      ? "CUBLAS_STATUS_SUCCESS"
         : status == INVALID_VALUE ? "CUBLAS_STATUS_INVALID_VALUE"
                                   : "CUBLAS_STATUS_NOT_SUPPORTED";
 }
 
 TSP_EMULATED_API const char *cublasLtGetStatusString(int status) {
-    return status == SUCCESS ? "success" : status == INVALID_VALUE ? "an invalid value" : "not supported by the emulator";
+    return status == SUCCESS      ? "success"
+        : status == INVALID_VALUE ? "an invalid value"
+                                  : "not supported by the emulator";
 }
 
 TSP_EMULATED_API int cublasLtCreate(void **handle) {
@@ -166,8 +168,7 @@ TSP_EMULATED_API int cublasLtMatmulDescCreate(Product **product, int compute, in
     return SUCCESS;
 }
 
-TSP_EMULATED_API int
-cublasLtMatmulDescSetAttribute(Product *product, int attribute, const void *value, size_t bytes) {
+TSP_EMULATED_API int cublasLtMatmulDescSetAttribute(Product *product, int attribute, const void *value, size_t bytes) {
     switch (attribute) {
     case TRANSPOSE_A:
         std::memcpy(&product->transpose_a, value, bytes);
@@ -194,8 +195,8 @@ TSP_EMULATED_API int cublasLtMatmulDescDestroy(Product *product) {
     return SUCCESS;
 }
 
-TSP_EMULATED_API int
-cublasLtMatrixLayoutCreate(Layout **layout, int type, uint64_t rows, uint64_t columns, int64_t leading) {
+TSP_EMULATED_API int cublasLtMatrixLayoutCreate(
+    Layout **layout, int type, uint64_t rows, uint64_t columns, int64_t leading) {
     if (type != F32 && type != BF16) {
         return NOT_SUPPORTED;
     }
@@ -226,16 +227,8 @@ TSP_EMULATED_API int cublasLtMatmulPreferenceDestroy(void *preference) {
 }
 
 TSP_EMULATED_API int cublasLtMatmulAlgoGetHeuristic(
-    void *,
-    const Product *product,
-    const Layout *a,
-    const Layout *b,
-    const Layout *c,
-    const Layout *d,
-    void *,
-    int requested,
-    Heuristic *results,
-    int *returned) {
+    void *, const Product *product, const Layout *a, const Layout *b, const Layout *c, const Layout *d, void *,
+    int requested, Heuristic *results, int *returned) {
     const bool left = product->transpose_a == TRANSPOSED;
     const bool right = product->transpose_b == TRANSPOSED;
     const int64_t depth = left ? a->rows : a->columns;
@@ -249,36 +242,32 @@ TSP_EMULATED_API int cublasLtMatmulAlgoGetHeuristic(
     return SUCCESS;
 }
 
-TSP_EMULATED_API int
-cublasLtMatmulAlgoConfigGetAttribute(const Algorithm *, int, void *value, size_t bytes, size_t *written) {
+TSP_EMULATED_API int cublasLtMatmulAlgoConfigGetAttribute(
+    const Algorithm *, int, void *value, size_t bytes, size_t *written) {
     std::memset(value, 0, bytes);
     *written = bytes;
     return SUCCESS;
 }
 
 TSP_EMULATED_API int cublasLtMatmul(
-    void *,
-    const Product *product,
-    const void *alpha,
-    const void *a,
-    const Layout *a_layout,
-    const void *b,
-    const Layout *b_layout,
-    const void *beta,
-    const void *c,
-    const Layout *c_layout,
-    void *d,
-    const Layout *d_layout,
-    const Algorithm *,
-    void *,
-    size_t,
-    cudaStream_t stream) {
+    void *, const Product *product, const void *alpha, const void *a, const Layout *a_layout, const void *b,
+    const Layout *b_layout, const void *beta, const void *c, const Layout *c_layout, void *d, const Layout *d_layout,
+    const Algorithm *, void *, size_t, cudaStream_t stream) {
     if (product->epilogue == EPILOGUE_BIAS && product->bias == nullptr) {
         return INVALID_VALUE;
     }
     const Call call{
-        *product,  *static_cast<const float *>(alpha), *static_cast<const float *>(beta), a, b, c, d, *a_layout,
-        *b_layout, *c_layout,                          *d_layout};
+        *product,
+        *static_cast<const float *>(alpha),
+        *static_cast<const float *>(beta),
+        a,
+        b,
+        c,
+        d,
+        *a_layout,
+        *b_layout,
+        *c_layout,
+        *d_layout};
     tspEmulatorEnqueue(stream, [call] { call.run(); });
     return SUCCESS;
 }

@@ -218,8 +218,7 @@ TSP_EMULATED_API int ncclGroupEnd() {
     return --group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
 }
 
-TSP_EMULATED_API int
-ncclSend(const void *data, size_t count, int dtype, int peer, Comm *comm, cudaStream_t stream) {
+TSP_EMULATED_API int ncclSend(const void *data, size_t count, int dtype, int peer, Comm *comm, cudaStream_t stream) {
     if (peer < 0 || peer >= comm->size) {
         return INVALID_ARGUMENT;
     }
@@ -254,8 +253,8 @@ TSP_EMULATED_API int ncclBroadcast(
     return ncclGroupEnd();
 }
 
-TSP_EMULATED_API int
-ncclAllGather(const void *source, void *target, size_t count, int dtype, Comm *comm, cudaStream_t stream) {
+TSP_EMULATED_API int ncclAllGather(
+    const void *source, void *target, size_t count, int dtype, Comm *comm, cudaStream_t stream) {
     ncclGroupStart();
     for (int peer = 0; peer < comm->size; ++peer) {
         ncclSend(source, count, dtype, peer, comm, stream);
@@ -271,11 +270,11 @@ ncclAllGather(const void *source, void *target, size_t count, int dtype, Comm *c
 }
 
 TSP_EMULATED_API const char *ncclGetErrorString(int result) {
-    return result == SUCCESS       ? "no error"
-        : result == REMOTE_ERROR   ? "remote process exited or there was a network error"
-        : result == IN_PROGRESS    ? "NCCL operation in progress"
-        : result == INVALID_USAGE  ? "invalid usage"
-                                   : "invalid argument";
+    return result == SUCCESS      ? "no error"
+        : result == REMOTE_ERROR  ? "remote process exited or there was a network error"
+        : result == IN_PROGRESS   ? "NCCL operation in progress"
+        : result == INVALID_USAGE ? "invalid usage"
+                                  : "invalid argument";
 }
 
 TSP_EMULATED_API const char *ncclGetLastError(Comm *) {

@@ -232,8 +232,7 @@ cudaError_t cudaMemsetAsync(void *target, int value, size_t bytes, cudaStream_t 
     return cudaSuccess;
 }
 
-cudaError_t
-cudaMemcpyAsync(void *target, const void *source, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void *target, const void *source, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
     tspEmulatorEnqueue(stream, [=] { std::memmove(target, source, bytes); });
     return cudaSuccess;
 }

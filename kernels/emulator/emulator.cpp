@@ -83,7 +83,8 @@ public:
 
     unsigned char *shared_memory() {
         if (shared == nullptr) {
-            shared = static_cast<unsigned char *>(std::aligned_alloc(SHARED_ALIGNMENT, SHARED_LIMIT + SHARED_ALIGNMENT));
+            shared =
+                static_cast<unsigned char *>(std::aligned_alloc(SHARED_ALIGNMENT, SHARED_LIMIT + SHARED_ALIGNMENT));
         }
         return shared;
     }
@@ -175,7 +176,12 @@ void Engine::run_block(const char *name, const Block &which, const Body &body_of
     block = which;
     if (stacks == nullptr) {
         void *memory = mmap(
-            nullptr, STACK_BYTES * MAX_THREADS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            nullptr,
+            STACK_BYTES * MAX_THREADS,
+            PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+            -1,
+            0);
         if (memory == MAP_FAILED) {
             fault("no memory for the stacks of a block");
         }
@@ -192,7 +198,8 @@ void Engine::run_block(const char *name, const Block &which, const Body &body_of
         bool moved = false;
         for (int i = 0; i < count; ++i) {
             Thread &thread = threads[static_cast<size_t>(i)];
-            if (!is_held(i / WARP, round) && !thread.done && (thread.ready == nullptr || thread.ready(thread.context))) {
+            if (!is_held(i / WARP, round) && !thread.done
+                && (thread.ready == nullptr || thread.ready(thread.context))) {
                 thread.ready = nullptr;
                 moved = true;
                 enter(thread);

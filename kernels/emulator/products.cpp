@@ -26,9 +26,10 @@ struct Matrix {
           leading((descriptor >> 16 & 0x3fff) << 4),
           stride((descriptor >> 32 & 0x3fff) << 4) {
         if (descriptor >> 62 != 1 || (descriptor >> 49 & 7) != 0) {
-            fault("a descriptor of a product has swizzle %d and base offset %d: only 1 and 0 are emulated",
-                  static_cast<int>(descriptor >> 62),
-                  static_cast<int>(descriptor >> 49 & 7));
+            fault(
+                "a descriptor of a product has swizzle %d and base offset %d: only 1 and 0 are emulated",
+                static_cast<int>(descriptor >> 62),
+                static_cast<int>(descriptor >> 49 & 7));
         }
     }
 

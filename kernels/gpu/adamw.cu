@@ -39,8 +39,8 @@ __device__ __forceinline__ Scalars scalars_of(const float *hyper, float clip, bo
         static_cast<float>(-(learning_rate / static_cast<double>(hyper[TSP_HYPER_BIAS_CORRECTION1])))};
 }
 
-__device__ __forceinline__ void
-advance(const Scalars &step, float grad, float &parameter, float &first, float &second) {
+__device__ __forceinline__ void advance(
+    const Scalars &step, float grad, float &parameter, float &first, float &second) {
     grad *= step.clip;
     parameter *= step.kept;
     /* torch.lerp goes from the nearer end. */
@@ -62,8 +62,8 @@ struct Arrays {
 
 /* COUNT 1 where an array is not aligned to vectors. */
 template <int COUNT, class First, class Second, class Rounded>
-__device__ __forceinline__ void
-advance_at(const Arrays<First, Second, Rounded> &arrays, const Scalars &step, int64_t i) {
+__device__ __forceinline__ void advance_at(
+    const Arrays<First, Second, Rounded> &arrays, const Scalars &step, int64_t i) {
     float grad[COUNT];
     float parameter[COUNT];
     float first[COUNT];

@@ -10,7 +10,8 @@ namespace {
 /* What PyTorch adds to the norm before it divides. */
 constexpr double LEAST_NORM = 1e-6;
 
-__global__ void __launch_bounds__(WARP) clip_norm(const double *squares, int64_t parts, const float *hyper, float *clip) {
+__global__ void __launch_bounds__(WARP)
+    clip_norm(const double *squares, int64_t parts, const float *hyper, float *clip) {
     if (threadIdx.x != 0) {
         return;
     }

@@ -17,7 +17,7 @@ RowParts parts_of(const tsp_column_sum_args &args) {
 
 template <bool ALIGNED, class T>
 __global__ void __launch_bounds__(THREADS)
-sum_parts(RowParts parts, const T *__restrict__ x, int64_t stride, float *__restrict__ sums) {
+    sum_parts(RowParts parts, const T *__restrict__ x, int64_t stride, float *__restrict__ sums) {
     constexpr int STEP = VECTOR<T>;
     constexpr int TILE = WIDTH * STEP;
     float *shared = shared_memory<float>(); /* [LANES][TILE] */

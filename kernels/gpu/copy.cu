@@ -55,7 +55,9 @@ __device__ __forceinline__ uint32_t cast_pair(float first, float second) {
 
 /* Elements that a thread copies at once: a vector of the wider type, two of f32 if those become one of bf16. */
 template <class Source, class Target, bool ALIGNED>
-constexpr int STEP = !ALIGNED ? 1 : std::is_same_v<Source, float> && std::is_same_v<Target, float> ? 4 : 8;
+constexpr int STEP = !ALIGNED                                        ? 1
+    : std::is_same_v<Source, float> && std::is_same_v<Target, float> ? 4
+                                                                     : 8;
 
 template <class Source, class Target, bool ALIGNED>
 __device__ __forceinline__ void copy_step(const Source *source, Target *target) {
@@ -82,7 +84,7 @@ __device__ __forceinline__ void copy_step(const Source *source, Target *target) 
 
 template <bool ALIGNED, class Source, class Target>
 __global__ void __launch_bounds__(THREADS)
-copy_rows(Plan plan, const Source *__restrict__ source, Target *__restrict__ target) {
+    copy_rows(Plan plan, const Source *__restrict__ source, Target *__restrict__ target) {
     constexpr int STRIDE = STEP<Source, Target, ALIGNED>;
     const int lane = static_cast<int>(threadIdx.x) % plan.lanes;
     const int rows_at_once = THREADS / plan.lanes;

@@ -156,8 +156,7 @@ __global__ void __launch_bounds__(THREADS) finish_rows(Losses args) {
                 float loss = 0.0f;
                 if (args.labels[first + i] >= 0) {
                     const State state = load_state(args.state + (first + i) * args.state_stride);
-                    loss = static_cast<float>(
-                        state.maximum + log(static_cast<double>(state.sum)) - state.label_logit);
+                    loss = static_cast<float>(state.maximum + log(static_cast<double>(state.sum)) - state.label_logit);
                     ++labelled;
                 }
                 current[i] = loss;

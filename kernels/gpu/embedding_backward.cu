@@ -41,7 +41,8 @@ __device__ __forceinline__ uint64_t key_of(const Ids &ids, int64_t token) {
     }
     const int32_t id = ids.data[token];
     const int64_t row = id - ids.vocab_start;
-    return row >= 0 && row < ids.vocab ? uint64_t{static_cast<uint32_t>(id)} << 32 | static_cast<uint64_t>(token) : OUTSIDE;
+    return row >= 0 && row < ids.vocab ? uint64_t{static_cast<uint32_t>(id)} << 32 | static_cast<uint64_t>(token)
+                                       : OUTSIDE;
 }
 
 /* Bitonic sort of a block's piece. */
@@ -89,7 +90,7 @@ __device__ __forceinline__ int64_t rank_of(uint64_t key, const uint64_t *keys, i
 
 /* Merges runs of width keys with their right neighbours. */
 __global__ void __launch_bounds__(THREADS)
-merge_runs(const uint64_t *__restrict__ source, uint64_t *__restrict__ target, int64_t count, int64_t width) {
+    merge_runs(const uint64_t *__restrict__ source, uint64_t *__restrict__ target, int64_t count, int64_t width) {
     const int64_t i = int64_t{blockIdx.x} * THREADS + threadIdx.x;
     if (i >= count) {
         return;

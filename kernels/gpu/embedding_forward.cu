@@ -23,7 +23,7 @@ struct Operands {
 /* Element: a word of the elements' size, whatever they mean. */
 template <bool ALIGNED, class Element>
 __global__ void __launch_bounds__(THREADS)
-gather(Operands args, const Element *__restrict__ table, Element *__restrict__ out) {
+    gather(Operands args, const Element *__restrict__ table, Element *__restrict__ out) {
     constexpr int STEP = VECTOR<Element>;
     for (int64_t token = blockIdx.x; token < args.tokens; token += gridDim.x) {
         const int64_t row = args.ids[token] - args.vocab_start;

@@ -27,8 +27,8 @@ struct Plan {
 };
 
 template <bool ALIGNED, class Panel, class Source>
-__global__ void __launch_bounds__(THREADS)
-pack_rows(Plan plan, const Source *__restrict__ source, const Source *__restrict__ second, Panel *__restrict__ panels) {
+__global__ void __launch_bounds__(THREADS) pack_rows(
+    Plan plan, const Source *__restrict__ source, const Source *__restrict__ second, Panel *__restrict__ panels) {
     for (int64_t packed = blockIdx.x; packed < plan.packed_rows; packed += gridDim.x) {
         const int64_t group = packed / (2 * INTERLEAVED);
         const bool from_second = plan.gate_up && packed % (2 * INTERLEAVED) >= INTERLEAVED;

@@ -31,7 +31,9 @@ constexpr int64_t COLUMNS = int64_t{TEAM} * (STEP * KEPT<TEAM>);
 
 /* Blocks on a multiprocessor at once: what registers allow. */
 template <int TEAM, class Dx>
-constexpr int BLOCKS = TEAM == LONG_TEAM ? 1 : TEAM == MIDDLE_TEAM && sizeof(Dx) == sizeof(float) ? 2 : 3;
+constexpr int BLOCKS = TEAM == LONG_TEAM                 ? 1
+    : TEAM == MIDDLE_TEAM && sizeof(Dx) == sizeof(float) ? 2
+                                                         : 3;
 
 template <class T, class Dout, class Dx>
 struct Operands {
@@ -126,8 +128,8 @@ __device__ __forceinline__ void write_step(
 
 /* The dweight of a block: of its one team, or the sum of its teams' in shared memory, [team][columns]. */
 template <int TEAM, int THREADS>
-__device__ __forceinline__ void
-write_dweight(const RowParts &parts, float *target, float *shared, const float (&dweight)[KEPT<TEAM>][STEP]) {
+__device__ __forceinline__ void write_dweight(
+    const RowParts &parts, float *target, float *shared, const float (&dweight)[KEPT<TEAM>][STEP]) {
     const int thread = static_cast<int>(threadIdx.x);
     float *own = TEAM == THREADS ? target : shared + thread / TEAM * COLUMNS<TEAM>;
 #pragma unroll
@@ -224,8 +226,8 @@ __global__ void __launch_bounds__(LEAST_THREADS) differentiate_any(Operands<T, D
             squares += value * value;
             products += value * (to_float(dout[j]) * to_float(args.weight[j]));
         }
-        const auto factors = factors_of<LEAST_THREADS>(
-            squares, products, n, args.epsilon, shared + turn * (2 * LEAST_THREADS / WARP));
+        const auto factors =
+            factors_of<LEAST_THREADS>(squares, products, n, args.epsilon, shared + turn * (2 * LEAST_THREADS / WARP));
         turn = 1 - turn;
         Dx *dx = args.dx.row(row);
         for (int64_t j = threadIdx.x; j < n; j += LEAST_THREADS) {

@@ -30,8 +30,8 @@ struct Operands {
 
 /* STEP elements of x' from column on, behind the end of the row 0; sum receives them if it is wanted. */
 template <bool ALIGNED, class T, class Delta>
-__device__ __forceinline__ void
-read_input(const Operands<T, Delta> &args, int64_t row, int64_t column, bool write_sum, float (&values)[STEP]) {
+__device__ __forceinline__ void read_input(
+    const Operands<T, Delta> &args, int64_t row, int64_t column, bool write_sum, float (&values)[STEP]) {
     const int64_t left = args.columns - column;
     const T *x = args.x.row(row) + column;
     if (left >= STEP) {

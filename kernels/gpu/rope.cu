@@ -38,8 +38,8 @@ struct Operands {
 
 /* The rotation by the pairs from first_pair on of tokens from first_token on, rounded to T. */
 template <class T>
-__device__ __forceinline__ void
-fill(const Operands<T> &args, int64_t first_token, int64_t first_pair, Rotation &rotation) {
+__device__ __forceinline__ void fill(
+    const Operands<T> &args, int64_t first_token, int64_t first_pair, Rotation &rotation) {
     const int slot = static_cast<int>(threadIdx.x) % PAIRS;
     const int of_block = static_cast<int>(threadIdx.x) / PAIRS;
     const int64_t pair = first_pair + slot;
@@ -97,7 +97,8 @@ __global__ void __launch_bounds__(THREADS) rotate_tokens(Operands<T> args) {
 #pragma unroll 2
             for (int64_t head = first_head; head < args.heads; head += HEADS) {
                 T *first = x + head * args.head_stride;
-                rotate<STEP>(first, first + args.half, rotation.cosine[of_block] + slot, rotation.sine[of_block] + slot);
+                rotate<STEP>(
+                    first, first + args.half, rotation.cosine[of_block] + slot, rotation.sine[of_block] + slot);
             }
         }
     }

@@ -68,10 +68,18 @@ static __global__ void __launch_bounds__(THREADS) add(RowParts parts, const floa
 
 } // namespace parts
 
-inline void
-add_parts(const char *name, const RowParts &all, const float *sums, float *out, bool accumulate, cudaStream_t stream) {
+inline void add_parts(
+    const char *name, const RowParts &all, const float *sums, float *out, bool accumulate, cudaStream_t stream) {
     const auto blocks = static_cast<uint32_t>(divide_up(all.columns, parts::COLUMNS));
-    launch(name, parts::add, Grid{blocks, parts::THREADS, sizeof(float) * parts::THREADS}, stream, all, sums, out, accumulate);
+    launch(
+        name,
+        parts::add,
+        Grid{blocks, parts::THREADS, sizeof(float) * parts::THREADS},
+        stream,
+        all,
+        sums,
+        out,
+        accumulate);
 }
 
 } // namespace tsp::gpu

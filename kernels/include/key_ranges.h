@@ -46,8 +46,7 @@ TSP_HD int64_t keys_before(const Chunk *chunks, int32_t chunk_count, int64_t ind
 
 /* What the query with this index in the whole sequence sees. */
 template <class Chunk>
-TSP_HD KeyRange
-visible_keys(const Chunk *chunks, int32_t chunk_count, KeyMask mask, int64_t query, int64_t kv_start) {
+TSP_HD KeyRange visible_keys(const Chunk *chunks, int32_t chunk_count, KeyMask mask, int64_t query, int64_t kv_start) {
     const int64_t first = mask.window > 0 ? larger(kv_start, query - mask.window + 1) : kv_start;
     return {
         keys_before(chunks, chunk_count, first),
@@ -62,7 +61,8 @@ needed_keys(const Chunk *keys, int32_t key_chunks, const Chunk *queries, int32_t
     for (int32_t c = 0; c < query_chunks; ++c) {
         if (queries[c].count > 0) {
             const int64_t last = int64_t{queries[c].start} + queries[c].count - 1;
-            needed.begin = smaller(needed.begin, visible_keys(keys, key_chunks, mask, int64_t{queries[c].start}, 0).begin);
+            needed.begin =
+                smaller(needed.begin, visible_keys(keys, key_chunks, mask, int64_t{queries[c].start}, 0).begin);
             needed.end = larger(needed.end, visible_keys(keys, key_chunks, mask, last, 0).end);
         }
     }

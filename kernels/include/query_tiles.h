@@ -44,8 +44,7 @@ TSP_HD int64_t tile_count(const Chunk *chunks, int32_t chunk_count, int64_t grou
 
 /* The tile of this rank, 0 <= rank < tile_count, in the order given by order_chunks. */
 template <class Chunk>
-TSP_HD QueryTile
-tile_at(const Chunk *chunks, const int32_t *order, int64_t group, int64_t tile_rows, int64_t rank) {
+TSP_HD QueryTile tile_at(const Chunk *chunks, const int32_t *order, int64_t group, int64_t tile_rows, int64_t rank) {
     int32_t slot = 0;
     int64_t tiles = divide_up(chunks[order[0]].count * group, tile_rows);
     while (rank >= tiles) {

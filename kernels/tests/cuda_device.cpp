@@ -17,7 +17,8 @@ constexpr size_t COUNT = (sizeof(tsp_kernels) - FIRST) / sizeof(tsp_kernel);
 tsp_kernels asynchronous;
 
 tsp_kernel &entry(tsp_kernels &table, size_t index) {
-    return *reinterpret_cast<tsp_kernel *>(reinterpret_cast<unsigned char *>(&table) + FIRST + index * sizeof(tsp_kernel));
+    return *reinterpret_cast<tsp_kernel *>(
+        reinterpret_cast<unsigned char *>(&table) + FIRST + index * sizeof(tsp_kernel));
 }
 
 template <size_t INDEX>

@@ -14,7 +14,7 @@ struct Corner {
 /* Copies the box to out as it is in shared memory. */
 template <int RANK>
 __global__ void __launch_bounds__(128)
-load_box(const __grid_constant__ TensorMap map, Corner<RANK> corner, uint32_t bytes, uint16_t *out) {
+    load_box(const __grid_constant__ TensorMap map, Corner<RANK> corner, uint32_t bytes, uint16_t *out) {
 #if TSP_SM_90A
     auto *memory = shared_memory<unsigned char>();
     auto *barrier = reinterpret_cast<MBarrier *>(memory + (bytes + 7) / 8 * 8);
@@ -98,7 +98,7 @@ void test_load(Report &report, bool swizzle, const int32_t (&at)[RANK]) {
 
 template <bool ADD>
 __global__ void __launch_bounds__(128)
-store_boxes(const __grid_constant__ TensorMap map, int32_t row, int32_t times, uint32_t width) {
+    store_boxes(const __grid_constant__ TensorMap map, int32_t row, int32_t times, uint32_t width) {
 #if TSP_SM_90A
     auto *memory = shared_memory<float>();
     const uint32_t elements = width * 16;

@@ -36,8 +36,8 @@ enum class Misuse {
 constexpr uint32_t TILE = 64 * PANEL_ROW_BYTES;
 
 /* Loads a tile twice over, multiplies it by itself, and stores it; out [0]: a sum of one thread. */
-__global__ void
-wrong(const __grid_constant__ TensorMap map, const __grid_constant__ TensorMap target, Misuse misuse, float *out) {
+__global__ void wrong(
+    const __grid_constant__ TensorMap map, const __grid_constant__ TensorMap target, Misuse misuse, float *out) {
     auto *memory = shared_memory<unsigned char>();
     auto *barrier = reinterpret_cast<MBarrier *>(memory + 2 * TILE);
     const bool first = threadIdx.x == 0;

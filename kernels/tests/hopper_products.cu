@@ -10,16 +10,12 @@ constexpr int DEPTH = 128;
 constexpr uint32_t A_BYTES = PRODUCT_ROWS * DEPTH * 2;
 
 template <int N>
-constexpr uint32_t B_BYTES = N *DEPTH * 2;
+constexpr uint32_t B_BYTES = N * DEPTH * 2;
 
 /* A [64, DEPTH]; B [N, DEPTH] if it runs along K, else [DEPTH, N]; c [64, N]. Registers begin as 1000. */
 template <Major MAJOR, int N, bool REGISTERS>
-__global__ void __launch_bounds__(128)
-multiply(
-    const __grid_constant__ TensorMap map_a,
-    const __grid_constant__ TensorMap map_b,
-    const uint16_t *a,
-    float *c,
+__global__ void __launch_bounds__(128) multiply(
+    const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, const uint16_t *a, float *c,
     bool add) {
 #if TSP_SM_90A
     constexpr int PANELS = DEPTH / PANEL_COLUMNS;
@@ -54,8 +50,7 @@ multiply(
     for (int step = 0; step < DEPTH / PRODUCT_DEPTH; ++step) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const uint16_t *pair =
-                a + (row + i % 2 * 8) * DEPTH + step * PRODUCT_DEPTH + column + i / 2 * 8;
+            const uint16_t *pair = a + (row + i % 2 * 8) * DEPTH + step * PRODUCT_DEPTH + column + i / 2 * 8;
             left[step][i] = uint32_t{pair[0]} | uint32_t{pair[1]} << 16;
         }
     }
@@ -95,8 +90,7 @@ void test_product(Report &report, bool add) {
     const TensorMap map_b = MAJOR == Major::K
         ? map_tensor("b", b.data(), TSP_BF16, true, {{DEPTH, 1, 64}, {N, DEPTH, N}})
         : map_tensor("b", b.data(), TSP_BF16, true, {{N, 1, 64}, {DEPTH, N, DEPTH}});
-    run_block(
-        128, A_BYTES + B_BYTES<N> + 8, multiply<MAJOR, N, REGISTERS>, map_a, map_b, a.data(), c.data(), add);
+    run_block(128, A_BYTES + B_BYTES<N> + 8, multiply<MAJOR, N, REGISTERS>, map_a, map_b, a.data(), c.data(), add);
     for (int i = 0; i < PRODUCT_ROWS; ++i) {
         for (int n = 0; n < N; ++n) {
             float wanted = add ? 1000.0f : 0.0f;
@@ -127,7 +121,7 @@ void test_width(Report &report) {
 
 /* Two groups under way on different registers; the first one is waited for alone. out: [2][64 * 64]. */
 __global__ void __launch_bounds__(128)
-overlap(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, float *out) {
+    overlap(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, float *out) {
 #if TSP_SM_90A
     auto *memory = shared_memory<unsigned char>();
     constexpr uint32_t TILE = 64 * PANEL_ROW_BYTES;

@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "block.h"
 #include "bf16.h"
+#include "block.h"
 #include "expect.h"
 #include "launch.h"
 #include "tensor_map.h"

@@ -188,8 +188,8 @@ void check_head_tiles(test::Report &report) {
                     const bool same = small.head == tile.head && small.rank == tile.rank;
                     report.expect(same, "head tile %ld differs in 32 bits", index);
                     const int64_t number = tile.head / section;
-                    const bool ordered = number > before.head / section
-                        || (number == before.head / section && tile.rank >= before.rank);
+                    const bool ordered =
+                        number > before.head / section || (number == before.head / section && tile.rank >= before.rank);
                     report.expect(ordered, "head tile %ld of %ld heads comes too late", index, heads);
                     before = tile;
                     ++covered.at(static_cast<size_t>(tile.head * tiles + tile.rank));

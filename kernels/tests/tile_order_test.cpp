@@ -62,7 +62,8 @@ void test_places(test::Report &report) {
             for (int line = first; line < first + 8; ++line) {
                 banks |= 1u << chunk_place<CHUNKS>(line, chunk) % BANK_CHUNKS;
             }
-            report.expect(banks == 0xffu, "%d chunks: number %d of lines from %d on, banks 0x%x", CHUNKS, chunk, first, banks);
+            report.expect(
+                banks == 0xffu, "%d chunks: number %d of lines from %d on, banks 0x%x", CHUNKS, chunk, first, banks);
         }
     }
 }

@@ -24,14 +24,8 @@ constexpr int MAX_TENSOR_RANK = 5;
 
 /* sizes and box in elements, strides in bytes, the first of them an element. False if the driver refuses. */
 inline bool encode_tensor_map(
-    TensorMap &map,
-    tsp_dtype dtype,
-    int rank,
-    const void *data,
-    const uint64_t *sizes,
-    const uint64_t *strides,
-    const uint32_t *box,
-    bool swizzled) {
+    TensorMap &map, tsp_dtype dtype, int rank, const void *data, const uint64_t *sizes, const uint64_t *strides,
+    const uint32_t *box, bool swizzled) {
     using Encode = CUresult (*)(
         CUtensorMap *,
         CUtensorMapDataType,
@@ -50,8 +44,8 @@ inline bool encode_tensor_map(
         constexpr unsigned VERSION = 12000;
         void *function = nullptr;
         cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-        const cudaError_t status = cudaGetDriverEntryPointByVersion(
-            "cuTensorMapEncodeTiled", &function, VERSION, cudaEnableDefault, &found);
+        const cudaError_t status =
+            cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, VERSION, cudaEnableDefault, &found);
         return status == cudaSuccess && found == cudaDriverEntryPointSuccess ? reinterpret_cast<Encode>(function)
                                                                              : nullptr;
     }();
@@ -88,8 +82,8 @@ __device__ __forceinline__ void prefetch_tensor_map(const TensorMap *map) {
 /* Starts to load the box whose first element has these coordinates, first dimension first. shared: aligned to 128
  * bytes, to 1024 if swizzled. The barrier receives the bytes of a whole box. */
 template <int RANK>
-__device__ __forceinline__ void
-load_tensor(void *shared, const TensorMap *map, const int32_t (&at)[RANK], MBarrier *barrier) {
+__device__ __forceinline__ void load_tensor(
+    void *shared, const TensorMap *map, const int32_t (&at)[RANK], MBarrier *barrier) {
     static_assert(RANK >= 2 && RANK <= MAX_TENSOR_RANK, "boxes have 2 to 5 dimensions");
     const uint32_t target = shared_address(shared);
     const uint32_t done = shared_address(barrier);

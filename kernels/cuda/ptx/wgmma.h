@@ -74,31 +74,31 @@ __device__ __forceinline__ void wait_for_products(Registers &...finished) {
     (pin(finished), ...);
 }
 
-#define TSP_OUT_8(c, i) \
-    "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), "+f"(c[i + 6]), \
+#define TSP_OUT_8(c, i)                                                                                                \
+    "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), "+f"(c[i + 6]),        \
         "+f"(c[i + 7])
 #define TSP_OUT_32(c, i) TSP_OUT_8(c, i), TSP_OUT_8(c, i + 8), TSP_OUT_8(c, i + 16), TSP_OUT_8(c, i + 24)
-#define TSP_LIST_32 \
-    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+#define TSP_LIST_32                                                                                                    \
+    "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                           \
     "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define TSP_LIST_64 \
-    TSP_LIST_32 ", " \
-    "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
-    "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define TSP_LIST_128 \
-    TSP_LIST_64 ", " \
-    "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
-    "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
-    "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, " \
-    "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define TSP_LIST_64                                                                                                    \
+    TSP_LIST_32 ", "                                                                                                   \
+                "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                     \
+                "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define TSP_LIST_128                                                                                                   \
+    TSP_LIST_64 ", "                                                                                                   \
+                "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                     \
+                "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                     \
+                "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "         \
+                "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 
 /* N, registers of C, and the numbers of the four or seven operands behind them. */
-#define TSP_PRODUCT_SHARED(N, LIST, A, B, ADD, MAJOR) \
-    "{\n.reg .pred p;\nsetp.ne.b32 p, %" ADD ", 0;\nwgmma.mma_async.sync.aligned.m64n" N \
-    "k16.f32.bf16.bf16 {" LIST "}, %" A ", %" B ", p, 1, 1, 0, %" MAJOR ";\n}"
-#define TSP_PRODUCT_REGISTERS(N, LIST, A0, A1, A2, A3, B, ADD, MAJOR) \
-    "{\n.reg .pred p;\nsetp.ne.b32 p, %" ADD ", 0;\nwgmma.mma_async.sync.aligned.m64n" N \
-    "k16.f32.bf16.bf16 {" LIST "}, {%" A0 ", %" A1 ", %" A2 ", %" A3 "}, %" B ", p, 1, 1, %" MAJOR ";\n}"
+#define TSP_PRODUCT_SHARED(N, LIST, A, B, ADD, MAJOR)                                                                  \
+    "{\n.reg .pred p;\nsetp.ne.b32 p, %" ADD ", 0;\nwgmma.mma_async.sync.aligned.m64n" N "k16.f32.bf16.bf16 {" LIST    \
+    "}, %" A ", %" B ", p, 1, 1, 0, %" MAJOR ";\n}"
+#define TSP_PRODUCT_REGISTERS(N, LIST, A0, A1, A2, A3, B, ADD, MAJOR)                                                  \
+    "{\n.reg .pred p;\nsetp.ne.b32 p, %" ADD ", 0;\nwgmma.mma_async.sync.aligned.m64n" N "k16.f32.bf16.bf16 {" LIST    \
+    "}, {%" A0 ", %" A1 ", %" A2 ", %" A3 "}, %" B ", p, 1, 1, %" MAJOR ";\n}"
 
 /* Starts C = A B (+ C), with A and B in shared memory; N = 2 COUNT. The registers may not be used before
  * wait_for_products. */

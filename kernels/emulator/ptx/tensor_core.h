@@ -9,7 +9,8 @@ namespace tsp::gpu {
 
 inline void copy_async(void *shared, const void *global, bool valid) {
     constexpr int BYTES = 16;
-    const bool aligned = (reinterpret_cast<uintptr_t>(shared) | (valid ? reinterpret_cast<uintptr_t>(global) : 0)) % BYTES == 0;
+    const bool aligned =
+        (reinterpret_cast<uintptr_t>(shared) | (valid ? reinterpret_cast<uintptr_t>(global) : 0)) % BYTES == 0;
     if (!aligned) {
         emulator::fault("an asynchronous copy from %p to %p is not aligned to 16 bytes", global, shared);
     }

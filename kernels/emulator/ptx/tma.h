@@ -16,14 +16,8 @@ constexpr int MAX_TENSOR_RANK = 5;
 
 /* Refuses what the driver's documentation of cuTensorMapEncodeTiled forbids. */
 inline bool encode_tensor_map(
-    TensorMap &map,
-    tsp_dtype dtype,
-    int rank,
-    const void *data,
-    const uint64_t *sizes,
-    const uint64_t *strides,
-    const uint32_t *box,
-    bool swizzled) {
+    TensorMap &map, tsp_dtype dtype, int rank, const void *data, const uint64_t *sizes, const uint64_t *strides,
+    const uint32_t *box, bool swizzled) {
     const uint32_t element = dtype == TSP_BF16 ? 2 : 4;
     map = {};
     map.data = static_cast<unsigned char *>(const_cast<void *>(data));
