@@ -24,6 +24,15 @@ inline cudaStream_t stream_of(const tsp_launch &launch) {
     return static_cast<cudaStream_t>(launch.stream);
 }
 
+/* A property of the device that launches go to. */
+inline int device_attribute(cudaDeviceAttr attribute) {
+    int device = 0;
+    int value = 0;
+    require_success(cudaGetDevice(&device), "cudaGetDevice");
+    require_success(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
+    return value;
+}
+
 /* How many blocks of how many threads, with how much shared memory for each block. */
 struct Grid {
     dim3 blocks;
@@ -42,6 +51,15 @@ void launch(
         return;
     }
     if (grid.shared_bytes > DEFAULT_SHARED_BYTES) {
+        const int present = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+        if (grid.shared_bytes > static_cast<size_t>(present)) {
+            fail(
+                TSP_UNSUPPORTED,
+                "%s: %zu KB of shared memory are needed for a block, this GPU has %d KB",
+                name,
+                grid.shared_bytes >> 10,
+                present >> 10);
+        }
         require_success(
             cudaFuncSetAttribute(
                 kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
@@ -53,15 +71,6 @@ void launch(
     config.dynamicSmemBytes = grid.shared_bytes;
     config.stream = stream;
     require_success(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), name);
-}
-
-/* A property of the device that launches go to. */
-inline int device_attribute(cudaDeviceAttr attribute) {
-    int device = 0;
-    int value = 0;
-    require_success(cudaGetDevice(&device), "cudaGetDevice");
-    require_success(cudaDeviceGetAttribute(&value, attribute, device), "cudaDeviceGetAttribute");
-    return value;
 }
 
 /* Blocks for count tasks of which each block takes one after the other: enough to fill the device several times over. */
