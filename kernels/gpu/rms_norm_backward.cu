@@ -19,7 +19,7 @@ constexpr int STEP = 8;
 constexpr int KEPT = 2;
 
 /* Columns that a team of threads can keep. */
-constexpr int64_t columns_of_team(int team) {
+TSP_HD constexpr int64_t columns_of_team(int team) {
     return int64_t{team} * (STEP * KEPT);
 }
 
