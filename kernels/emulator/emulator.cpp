@@ -111,7 +111,10 @@ private:
     std::unique_ptr<Thread[]> threads;
 };
 
-thread_local Engine engine;
+thread_local Engine own_engine;
+
+/* That of the calling thread once it has run a grid: asked so often that nothing may be checked before. */
+thread_local Engine *engine = nullptr;
 
 void Engine::enter(Thread &thread) {
     current = &thread;
@@ -138,17 +141,18 @@ void Engine::leave(Thread &thread, [[maybe_unused]] bool for_good) {
 
 void Engine::thread_main() {
 #if defined(__SANITIZE_ADDRESS__)
-    __sanitizer_finish_switch_fiber(nullptr, &engine.scheduler_stack, &engine.scheduler_stack_bytes);
+    __sanitizer_finish_switch_fiber(nullptr, &engine->scheduler_stack, &engine->scheduler_stack_bytes);
 #endif
-    engine.body->run();
-    Thread &thread = *engine.current;
+    engine->body->run();
+    Thread &thread = *engine->current;
     if (!thread.copies.empty() || !thread.copy_groups.empty()) {
-        fault("%s: thread %d returned with asynchronous copies that it did not wait for", engine.kernel, thread.number);
+        fault(
+            "%s: thread %d returned with asynchronous copies that it did not wait for", engine->kernel, thread.number);
     }
-    end_async_thread(engine.kernel, thread.number);
+    end_async_thread(engine->kernel, thread.number);
     thread.done = true;
-    --engine.block.live;
-    engine.leave(thread, true);
+    --engine->block.live;
+    engine->leave(thread, true);
 }
 
 void Engine::start(Thread &thread, int number) {
@@ -247,7 +251,7 @@ void meet(Meeting &meeting, int size, const char *what, int member, void *mine, 
     meeting.members[member] = mine;
     ++meeting.arrived;
     const uint32_t generation = meeting.generation;
-    const auto complete = [&meeting, size] { return meeting.arrived == (size == 0 ? engine.block.live : size); };
+    const auto complete = [&meeting, size] { return meeting.arrived == (size == 0 ? engine->block.live : size); };
     wait_until(what, [&] { return meeting.generation != generation || complete(); });
     if (meeting.generation == generation) {
         if (combine != nullptr) {
@@ -261,33 +265,33 @@ void meet(Meeting &meeting, int size, const char *what, int member, void *mine, 
 } // namespace
 
 Thread &self() {
-    return *engine.current;
+    return *engine->current;
 }
 
 Block &block() {
-    return engine.block;
+    return engine->block;
 }
 
 void wait(const char *what, bool (*ready)(const void *), const void *context) {
-    engine.wait(what, ready, context);
+    engine->wait(what, ready, context);
 }
 
 void meet_warp(const char *what, void *mine, void (*combine)(void *const *)) {
     const int number = self().number;
-    meet(engine.warps[number / WARP], WARP, what, number % WARP, mine, combine);
+    meet(engine->warps[number / WARP], WARP, what, number % WARP, mine, combine);
 }
 
 void meet_warpgroup(const char *what, void *mine, void (*combine)(void *const *)) {
     const int number = self().number;
-    meet(engine.warpgroups[number / WARPGROUP], WARPGROUP, what, number % WARPGROUP, mine, combine);
+    meet(engine->warpgroups[number / WARPGROUP], WARPGROUP, what, number % WARPGROUP, mine, combine);
 }
 
 void barrier_sync(int id, int threads) {
-    meet(engine.barriers[id], threads, "a barrier", 0, nullptr, nullptr);
+    meet(engine->barriers[id], threads, "a barrier", 0, nullptr, nullptr);
 }
 
 void barrier_arrive(int id, int threads) {
-    Meeting &meeting = engine.barriers[id];
+    Meeting &meeting = engine->barriers[id];
     meeting.what = "a barrier";
     if (++meeting.arrived == threads) {
         meeting.arrived = 0;
@@ -310,12 +314,13 @@ void run_grid(const char *kernel, Index grid, Index threads, size_t shared_bytes
     if (count == 0 || count > MAX_THREADS || count % WARP != 0 || shared_bytes > SHARED_LIMIT) {
         fault("%s: %lu threads and %zu bytes of shared memory for a block", kernel, count, shared_bytes);
     }
-    unsigned char *shared = engine.shared_memory();
+    engine = &own_engine;
+    unsigned char *shared = engine->shared_memory();
     for (uint32_t z = 0; z < grid.z; ++z) {
         for (uint32_t y = 0; y < grid.y; ++y) {
             for (uint32_t x = 0; x < grid.x; ++x) {
                 std::memset(shared, 0xff, shared_bytes);
-                engine.run_block(
+                engine->run_block(
                     kernel, {{x, y, z}, threads, grid, shared, shared_bytes, static_cast<int>(count)}, body);
             }
         }

@@ -1,5 +1,6 @@
 package io.tsp.benchmark;
 
+import io.tsp.ffm.NativeLibraryException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -28,6 +29,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
 public final class BenchmarkRunner {
     private static final int USAGE = 2;
     private static final int FAILED = 70;
+    private static final int NO_LIBRARY = 77;
     private static final String RUN_PREFIX = "tsp.benchmark.run.";
     private static final TimeValue QUICK_WARMUP = TimeValue.milliseconds(100);
     private static final TimeValue QUICK_ITERATION = TimeValue.milliseconds(200);
@@ -47,6 +49,8 @@ public final class BenchmarkRunner {
             new BenchmarkRunner(theme, new ArrayList<>(Arrays.asList(arguments).subList(1, arguments.length))).run();
         } catch (IllegalArgumentException | CommandLineOptionException e) {
             exit(USAGE, e);
+        } catch (NativeLibraryException e) {
+            exit(NO_LIBRARY, e);
         } catch (RunnerException | IOException e) {
             exit(FAILED, e);
         }
@@ -69,12 +73,15 @@ public final class BenchmarkRunner {
     private void run() throws RunnerException, IOException, CommandLineOptionException {
         boolean quick = arguments.remove("--quick");
         String json = remove("--json");
+        if (Machine.isCuda()) {
+            requireGpu(quick);
+        }
         ChainedOptionsBuilder options = new OptionsBuilder()
                 .parent(new CommandLineOptions(arguments.toArray(String[]::new)))
                 .mode(Mode.AverageTime)
                 .timeUnit(TimeUnit.NANOSECONDS)
                 .shouldFailOnError(true);
-        theme.benchmarks().forEach(benchmark -> options.include(benchmark.getName() + "\\."));
+        benchmarks().forEach(benchmark -> options.include(benchmark.getName() + "\\."));
         if (quick) {
             makeQuick(options);
         }
@@ -84,6 +91,26 @@ public final class BenchmarkRunner {
         ResultTable.lines(theme, results).forEach(System.out::println);
         if (json != null) {
             ResultFile.write(Path.of(json), theme, facts(), results);
+        }
+    }
+
+    /** Those of the theme that this machine can run. */
+    private List<Class<?>> benchmarks() {
+        String why = theme == Theme.DOWNCALL ? CudaDowncallBenchmark.whyNot() : "";
+        if (why.isEmpty()) {
+            return theme.benchmarks();
+        }
+        System.err.println("bench: " + why);
+        return theme.benchmarks().stream()
+                .filter(benchmark -> benchmark != CudaDowncallBenchmark.class)
+                .toList();
+    }
+
+    private static void requireGpu(boolean quick) {
+        try (CudaMachine machine = CudaMachine.open()) {
+            if (machine.isEmulated() && !quick) {
+                throw new IllegalArgumentException("this GPU is emulated, so its times say nothing; use --quick");
+            }
         }
     }
 

@@ -35,7 +35,7 @@ final class GatedMlpBackwardReference {
         double[] dHidden = dHidden(bench, bench.read(op.dY().rows(token, 1)));
         float[] x = bench.read(op.x().rows(token, 1));
         for (int panel = 0; panel < features / FEATURES; panel++) {
-            WeightPanel weights = WeightPanel.read(bench, op.gateUp(), panel, size);
+            WeightPanel weights = WeightPanel.read(bench, op.gateUp(), panel, size, true);
             double[] before = weights.products(x, precision);
             for (int column = 0; column < FEATURES; column++) {
                 int feature = panel * FEATURES + column;
@@ -88,7 +88,7 @@ final class GatedMlpBackwardReference {
     private double[] dHidden(Workbench bench, float[] dY) {
         double[] dHidden = new double[hidden.length];
         for (int panel = 0; panel < size / COLUMNS; panel++) {
-            WeightPanel weights = WeightPanel.read(bench, op.down(), panel, hidden.length);
+            WeightPanel weights = WeightPanel.read(bench, op.down(), panel, hidden.length, false);
             for (int feature = 0; feature < hidden.length; feature++) {
                 for (int column = 0; column < COLUMNS; column++) {
                     double product =

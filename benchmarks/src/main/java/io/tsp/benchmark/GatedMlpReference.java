@@ -19,12 +19,12 @@ final class GatedMlpReference {
         activations = activations(bench.read(op.x().rows(token, 1)));
     }
 
-    /** Gate and up stand in one panel, 32 columns each. */
+    /** A panel has 32 columns of gate and as many of up. */
     private float[] activations(float[] x) {
         float[] activations = new float[(int) op.intermediate()];
         for (int panel = 0; panel < activations.length / FEATURES; panel++) {
             double[] products =
-                    WeightPanel.read(bench, op.gateUp(), panel, x.length).products(x, precision);
+                    WeightPanel.read(bench, op.gateUp(), panel, x.length, true).products(x, precision);
             for (int column = 0; column < FEATURES; column++) {
                 double gate = products[column];
                 double up = products[column + FEATURES];
@@ -37,6 +37,6 @@ final class GatedMlpReference {
 
     /** 64 elements of the token's row of y, from a multiple of 64 on. */
     double[] output(int panel) {
-        return WeightPanel.read(bench, op.down(), panel, activations.length).products(activations, precision);
+        return WeightPanel.read(bench, op.down(), panel, activations.length, false).products(activations, precision);
     }
 }

@@ -24,6 +24,11 @@ final class ResultTable {
     }
 
     private static String legend(Theme.Unit unit) {
+        if (Machine.isCuda()) {
+            return "+-: half of the 99.9% confidence interval; best: of the fastest iteration; peak: cuBLASLt's product of"
+                    + " 8192 x 8192 x 8192; copy: by the GPU, of as many bytes; times include that the host waits for the"
+                    + " GPU";
+        }
         String limit = switch (unit) {
             case FLOPS ->
                 "; peak: multiply-adds in registers alone, measured before each iteration; share: mean / peak";

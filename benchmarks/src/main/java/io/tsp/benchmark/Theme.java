@@ -27,7 +27,11 @@ enum Theme {
             ImmutableMap.of("rows", "256", "count", "65536"),
             ImmutableList.of(RmsNormBackwardBenchmark.class, AdamWBenchmark.class)),
     EXCHANGE(Unit.EXCHANGE, ImmutableMap.of("bytes", "65536"), ImmutableList.of(ExchangeBenchmark.class)),
-    DOWNCALL(Unit.TIME, ImmutableMap.of(), ImmutableList.of(DowncallBenchmark.class)),
+    OVERLAP(
+            Unit.TIME,
+            ImmutableMap.of("size", "128x64x128", "bytes", "65536"),
+            ImmutableList.of(OverlapBenchmark.class)),
+    DOWNCALL(Unit.TIME, ImmutableMap.of(), ImmutableList.of(DowncallBenchmark.class, CudaDowncallBenchmark.class)),
     PROGRAM(Unit.TIME, ImmutableMap.of("preset", "tiny"), ImmutableList.of(ProgramBenchmark.class));
 
     /** What the results of a theme are compared in. */

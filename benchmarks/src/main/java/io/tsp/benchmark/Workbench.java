@@ -1,17 +1,11 @@
 package io.tsp.benchmark;
 
 import io.tsp.device.Buffer;
+import io.tsp.device.Device;
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
 import io.tsp.device.Stream;
 import io.tsp.device.Transfers;
-import io.tsp.device.cpu.Cores;
-import io.tsp.device.cpu.CpuDevice;
-import io.tsp.ffm.Dnnl;
-import io.tsp.ffm.KernelTable;
-import io.tsp.ffm.NativeLibraries;
-import io.tsp.ffm.NativeLibrary;
-import io.tsp.ffm.Openmp;
 import io.tsp.op.Access;
 import io.tsp.op.ComputeOp;
 import io.tsp.tensor.DType;
@@ -23,11 +17,14 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.function.DoubleSupplier;
 
-/** This machine's CPU as a device, operands in its memory, and ops that are bound to them. */
+/** Devices of the machine that benchmarks run on, operands in their memory, and ops that are bound to them. */
 final class Workbench implements AutoCloseable {
     private static final Duration STOP_DEADLINE = Duration.ofSeconds(30);
     private static final long SEED = 20260101;
@@ -35,24 +32,19 @@ final class Workbench implements AutoCloseable {
     /** Numbers that are drawn before they repeat: prime, so that the rows of a tensor differ. */
     private static final int PERIOD = 1_000_003;
 
-    private final int threads;
-    private final KernelTable table;
-    private final Dnnl dnnl;
-    private final CpuDevice device;
-    private final Yardstick yardstick;
+    private final Machine machine;
+    private final Device device;
     private final List<Buffer> buffers = new ArrayList<>();
-    private final List<Stream> streams = new ArrayList<>();
+
+    /** Each has a device of its own, so that none holds up another where ranks meet. */
+    private final Map<Stream, Device> streams = new IdentityHashMap<>();
+
     private final Random random = new Random(SEED);
 
     /** @param threads CPU threads of each kernel */
     Workbench(int threads) {
-        this.threads = threads;
-        NativeLibraries libraries = NativeLibraries.standard();
-        Openmp openmp = Openmp.load(libraries);
-        table = KernelTable.open(libraries.load(NativeLibrary.KERNELS_CPU), null);
-        dnnl = Dnnl.load(libraries, openmp);
-        device = new CpuDevice(table, dnnl, threads, new Cores(threads));
-        yardstick = Yardstick.load();
+        machine = Machine.open(threads);
+        device = machine.device(0);
     }
 
     /** A dense tensor in memory of its own; zeros. */
@@ -114,27 +106,45 @@ final class Workbench implements AutoCloseable {
         return buffer(tensor).address() + tensor.byteOffset();
     }
 
-    /** An op on its operands. On a CPU the launch is the work itself: running it calls the kernel on this thread. */
+    /** An op on its operands. Running it returns when it is done. */
     Launch bind(ComputeOp op) {
-        Kernel kernel = device.prepare(op);
-        Tensor workspace = zeros("workspace", DType.F32, Math.ceilDiv(kernel.workspaceBytes(), Float.BYTES));
-        return kernel.bind(new Kernel.Binding(this::address, address(workspace), openStream(op.name())));
+        Stream stream = openStream(op.name());
+        Launch launch = bind(op, stream);
+        // On a CPU the launch is the work itself: the kernel then runs on the thread that calls.
+        return stream.handle() == 0
+                ? launch
+                : () -> {
+                    stream.enqueue(launch);
+                    stream.synchronize(STOP_DEADLINE);
+                };
     }
 
-    /** A queue of this device, for work that must run beside other work. */
+    /** An op on its operands, to be enqueued on this stream. */
+    Launch bind(ComputeOp op, Stream stream) {
+        Kernel kernel = deviceOf(stream).prepare(op);
+        Tensor workspace = zeros("workspace", DType.F32, Math.ceilDiv(kernel.workspaceBytes(), Float.BYTES));
+        return kernel.bind(new Kernel.Binding(this::address, address(workspace), stream));
+    }
+
+    /** A queue for work that must run beside other work. */
     Stream openStream(String name) {
-        Stream stream = device.openStream(name);
-        streams.add(stream);
+        Device own = machine.device(1 + streams.size());
+        Stream stream = own.openStream(name);
+        streams.put(stream, own);
         return stream;
     }
 
-    Transfers transfers(Stream stream) {
-        return device.transfers(stream);
+    private Device deviceOf(Stream stream) {
+        return Objects.requireNonNull(streams.get(stream));
     }
 
-    /** GFLOP/s that these threads reach with nothing but registers. */
+    Transfers transfers(Stream stream) {
+        return deviceOf(stream).transfers(stream);
+    }
+
+    /** GFLOP/s that the machine reaches with nothing to wait for. */
     double peakGflops(DType dtype) {
-        return yardstick.peakGflops(table.isa(), dtype == DType.BF16, threads);
+        return machine.peakGflops(dtype);
     }
 
     /** Bytes that an op must read plus those that it must write; what it adds to is both. */
@@ -147,19 +157,20 @@ final class Workbench implements AutoCloseable {
         return bytes;
     }
 
-    /** Measures, when asked, the GB/s at which these threads copy: as many bytes, read and written, as a call moves. */
+    /** Measures, when asked, the GB/s at which the machine copies: as many bytes, read and written, as a call moves. */
     DoubleSupplier copyLimit(long bytesPerCall) {
         long bytes = bytesPerCall / 2;
         Tensor source = zeros("copy source", DType.F32, bytes / Float.BYTES);
         Tensor target = zeros("copy target", DType.F32, bytes / Float.BYTES);
-        return () -> yardstick.copyBandwidth(address(target), address(source), source.bytes(), threads);
+        return () -> machine.copyBandwidth(address(target), address(source), source.bytes());
     }
 
     @Override
     public void close() {
-        streams.forEach(stream -> stream.stop(STOP_DEADLINE));
+        streams.keySet().forEach(stream -> stream.stop(STOP_DEADLINE));
         buffers.forEach(Buffer::close);
+        streams.values().forEach(Device::close);
         device.close();
-        dnnl.close();
+        machine.close();
     }
 }

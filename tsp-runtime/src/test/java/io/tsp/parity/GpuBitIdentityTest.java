@@ -29,7 +29,7 @@ class GpuBitIdentityTest {
     private static final String NORM = "model.layers.1.post_attention_layernorm.weight";
 
     @RegisterExtension
-    private static final Libraries libraries = Libraries.load(null);
+    private static final HostLibraries libraries = HostLibraries.load(null);
 
     static Stream<Scheme> schemes() {
         return Stream.concat(

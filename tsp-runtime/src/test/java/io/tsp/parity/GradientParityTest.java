@@ -127,7 +127,7 @@ class GradientParityTest {
         assertTrue(outcome.sameBits(recomputed), () -> run + ": recomputing attention changes a gradient");
     }
 
-    private static void judge(Run run, Outcome outcome) {
+    static void judge(Run run, Outcome outcome) {
         Expected expected = run.fixture().expected();
         Map<String, Gradient> gradients = run.fixture().gradients();
         assertEquals(gradients.keySet(), outcome.values().keySet());

@@ -3,6 +3,7 @@ package io.tsp.parity;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.tsp.data.TokenBatch;
 import io.tsp.ffm.NativeException;
@@ -85,6 +86,7 @@ class ParityTest {
     @ParameterizedTest
     @ValueSource(strings = {"avx512bf16", "avx512", "avx2", "portable"})
     void everyInstructionSetEqualsTransformers(String isa) {
+        assumeFalse(Libraries.onGpus(), "instruction sets are the CPU's");
         try (Libraries lower = Libraries.load(isa)) {
             Stream<Run> alone = Fixture.all()
                     .filter(fixture -> fixture.oracle().equals("s203"))
@@ -121,7 +123,7 @@ class ParityTest {
         return Fixture.all().filter(fixture -> fixture.oracle().equals("s203"));
     }
 
-    private static Outcome judge(Run run, Libraries libraries, Session.Mode mode) {
+    static Outcome judge(Run run, Libraries libraries, Session.Mode mode) {
         Outcome outcome = Forward.once(libraries, run, mode);
         Expected expected = run.fixture().expected();
         TokenBatch tokens = run.fixture().tokens();

@@ -4,47 +4,33 @@ import io.tsp.comm.Communicator;
 import io.tsp.comm.local.LocalCommunicator;
 import io.tsp.comm.local.LocalHub;
 import io.tsp.device.Device;
-import io.tsp.device.cpu.Cores;
-import io.tsp.device.cpu.CpuDevice;
-import io.tsp.device.gpu.FakeGpuRuntime;
-import io.tsp.device.gpu.GpuDevice;
-import io.tsp.device.gpu.HostKernels;
 import io.tsp.program.Cluster;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** Ranks that are threads of this JVM and share two cores, or fake GPUs that do. */
+/** Ranks that are threads of this JVM. */
 public final class Ranks implements Cluster {
-    private static final int CORES = 2;
-
-    private final FakeGpuRuntime gpus = new FakeGpuRuntime(8);
+    private final Devices source;
+    private final Duration deadline;
     private final List<Device> devices = new ArrayList<>();
     private final List<Communicator> communicators = new ArrayList<>();
 
     public Ranks(Libraries libraries, int count) {
-        Cores cores = new Cores(CORES);
-        LocalHub hub = new LocalHub(deadline());
+        source = libraries.devices(count);
+        deadline = libraries.deadline();
+        LocalHub hub = new LocalHub(deadline);
         for (int rank = 0; rank < count; rank++) {
-            int threads = count == 1 ? CORES : 1;
-            Device cpu = new CpuDevice(libraries.kernels(), libraries.dnnl(), threads, cores);
-            Device device = libraries.gpus() == 0 ? cpu : gpu(libraries, rank, cpu);
+            Device device = source.open(rank);
             devices.add(device);
             communicators.add(new LocalCommunicator(hub, device::transfers));
         }
     }
 
-    private Device gpu(Libraries libraries, int rank, Device cpu) {
-        return new GpuDevice(
-                gpus,
-                new GpuDevice.Rank(rank, rank % libraries.gpus(), "fake", false),
-                new HostKernels(gpus, cpu, libraries.orderedSum()));
-    }
-
-    /** What of the fake GPUs has not been given back. */
+    /** What of the devices has not been given back. */
     String leaks() {
-        return gpus.leaks();
+        return source.leaks();
     }
 
     @Override
@@ -69,7 +55,7 @@ public final class Ranks implements Cluster {
 
     @Override
     public Duration deadline() {
-        return Duration.ofSeconds(30);
+        return deadline;
     }
 
     @Override

@@ -55,8 +55,12 @@ class TrainingParityTest {
     @ParameterizedTest
     @MethodSource("runs")
     void goesAsPyTorchGoes(Run run) {
+        judge(run, results(run, run.fixture().training().losses().length, Way.PLAIN));
+    }
+
+    /** @param results of the first steps */
+    static void judge(Run run, List<TrainingRunner.Result> results) {
         Training expected = run.fixture().training();
-        List<TrainingRunner.Result> results = results(run, expected.losses().length, Way.PLAIN);
         for (int step = 0; step < results.size(); step++) {
             TrainingRunner.Result result = results.get(step);
             String what = run + ", step " + (step + 1);
