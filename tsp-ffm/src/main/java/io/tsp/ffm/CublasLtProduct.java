@@ -173,7 +173,9 @@ final class CublasLtProduct implements AutoCloseable {
         MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
         calls.check(creator.applyAsInt(out), function);
         MemorySegment created = out.get(ValueLayout.ADDRESS, 0);
-        destroyers.push(() -> destroyer.applyAsInt(created));
+        destroyers.push(() -> {
+            int _ = destroyer.applyAsInt(created);
+        });
         return created;
     }
 

@@ -8,30 +8,30 @@ public enum GpuLibrary {
     CUDART(
             "the CUDA runtime",
             "TSP_CUDART_LIBRARY",
-            List.of("libcudart.so.13", "libcudart.so.12"),
-            List.of("nvidia/cu13/lib", "nvidia/cuda_runtime/lib"),
+            "libcudart.so.13 libcudart.so.12",
+            "nvidia/cu13/lib nvidia/cuda_runtime/lib",
             "'apt-get install cuda-cudart-13-0' or 'pip install nvidia-cuda-runtime'"),
     CUBLASLT(
             "cuBLASLt",
             "TSP_CUBLASLT_LIBRARY",
-            List.of("libcublasLt.so.13", "libcublasLt.so.12"),
-            List.of("nvidia/cu13/lib", "nvidia/cublas/lib"),
+            "libcublasLt.so.13 libcublasLt.so.12",
+            "nvidia/cu13/lib nvidia/cublas/lib",
             "'apt-get install libcublas-13-0' or 'pip install nvidia-cublas'"),
     NCCL(
             "NCCL",
             "TSP_NCCL_LIBRARY",
-            List.of("libnccl.so.2"),
-            List.of("nvidia/nccl/lib"),
+            "libnccl.so.2",
+            "nvidia/nccl/lib",
             "'apt-get install libnccl2' or 'pip install nvidia-nccl-cu13'");
 
     private final String product;
     private final String variable;
-    private final List<String> fileNames;
-    private final List<String> wheelFolders;
+    private final String fileNames;
+    private final String wheelFolders;
     private final String installation;
 
-    GpuLibrary(
-            String product, String variable, List<String> fileNames, List<String> wheelFolders, String installation) {
+    /** @param fileNames separated by spaces, as are {@code wheelFolders}: an enum holds no lists */
+    GpuLibrary(String product, String variable, String fileNames, String wheelFolders, String installation) {
         this.product = product;
         this.variable = variable;
         this.fileNames = fileNames;
@@ -51,12 +51,16 @@ public enum GpuLibrary {
 
     /** The names that it may have, best first. */
     public List<String> fileNames() {
-        return fileNames;
+        return words(fileNames);
     }
 
     /** Where NVIDIA's Python wheels put it, below {@code site-packages}. */
     List<String> wheelFolders() {
-        return wheelFolders;
+        return words(wheelFolders);
+    }
+
+    private static List<String> words(String text) {
+        return List.of(text.split(" ", -1));
     }
 
     /** What to type to get it. */

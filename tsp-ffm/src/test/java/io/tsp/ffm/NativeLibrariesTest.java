@@ -56,6 +56,18 @@ class NativeLibrariesTest {
     }
 
     @Test
+    void tellsWhetherThereIsAFileWithoutLoadingIt() throws Exception {
+        assertFalse(libraries().has(NativeLibrary.KERNELS_CUDA));
+        Path file = installed.resolve(NativeLibrary.KERNELS_CUDA.fileName());
+        Files.writeString(file, "no library");
+        assertFalse(libraries().has(NativeLibrary.KERNELS_CUDA), "ours are in the explicit folder or nowhere");
+        assertTrue(new NativeLibraries(null, installed, new ResourceCache(folder)).has(NativeLibrary.KERNELS_CUDA));
+        Files.move(file, explicit.resolve(file.getFileName()));
+        assertTrue(libraries().has(NativeLibrary.KERNELS_CUDA));
+        assertTrue(libraries().has(NativeLibrary.OPENMP), "from the jar");
+    }
+
+    @Test
     void fallsBackToTheInstalledFolder() throws Exception {
         Path expected = library(installed);
         NativeLibraries libraries = new NativeLibraries(null, installed, new ResourceCache(folder.resolve("cache")));
