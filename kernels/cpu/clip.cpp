@@ -1,6 +1,7 @@
 /* From sums of squares to the factor by which gradients are clipped. */
 #include <cmath>
 
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -9,17 +10,6 @@ namespace {
 
 /* What PyTorch adds to the norm before it divides. */
 constexpr double LEAST_NORM = 1e-6;
-
-void check(const tsp_clip_args &args) {
-    require_tensor(args.squares, "squares", 1, {TSP_F64});
-    require_tensor(args.hyper, "hyper", 1, {TSP_F32});
-    require_shape(args.hyper, "hyper", {TSP_HYPER_COUNT});
-    require_tensor(args.clip, "clip", 1, {TSP_F32});
-    require_shape(args.clip, "clip", {3});
-    require_data(args.squares, "squares");
-    require_data(args.hyper, "hyper");
-    require_data(args.clip, "clip");
-}
 
 } // namespace
 

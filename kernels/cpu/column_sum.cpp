@@ -1,4 +1,5 @@
 /* The sum of the rows of a matrix. */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 #include "row_parts.h"
@@ -68,13 +69,6 @@ void sum_rows(const tsp_column_sum_args &args, const tsp_launch &launch) {
         });
 }
 
-void check(const tsp_column_sum_args &args) {
-    require_tensor(args.x, "x", 2, {TSP_F32, TSP_BF16});
-    require_tensor(args.out, "out", 1, {TSP_F32});
-    require_shape(args.out, "out", {args.x.shape[1]});
-    require((args.flags & ~TSP_ACCUMULATE) == 0, "flags is %u, only TSP_ACCUMULATE is known", args.flags);
-}
-
 } // namespace
 
 tsp_status column_sum(const void *args_in, const tsp_launch *launch_in, tsp_error *error) noexcept {
@@ -82,8 +76,6 @@ tsp_status column_sum(const void *args_in, const tsp_launch *launch_in, tsp_erro
         const auto args = read_args<tsp_column_sum_args>(args_in);
         const auto launch = read_launch(launch_in);
         check(args);
-        require_data(args.x, "x");
-        require_data(args.out, "out");
         require_workspace(launch, column_sum_workspace(&args, &launch));
         if (args.x.dtype == TSP_BF16) {
             sum_rows<bf16>(args, launch);
@@ -97,7 +89,7 @@ int64_t column_sum_workspace(const void *args_in, const tsp_launch *launch) noex
     return guard_workspace([&] {
         const auto args = read_args<tsp_column_sum_args>(args_in);
         read_launch(launch);
-        check(args);
+        check_shapes(args);
         return parts_of(args).elements() * static_cast<int64_t>(sizeof(float));
     });
 }

@@ -2,9 +2,9 @@
  * Cross-entropy over a vocabulary that arrives in shards, by an online log-sum-exp: a state of three numbers per row is
  * all that is kept. Sums are taken relative to the running maximum, so no exponential overflows.
  */
-#include <cinttypes>
 #include <cmath>
 
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -99,31 +99,15 @@ State merge(const State &a, const State &b) {
     return {maximum, sum, a.label_logit + b.label_logit};
 }
 
-void require_state(const tsp_tensor &state, int64_t rows) {
-    require_tensor(state, "state", 2, {TSP_F32});
-    require_shape(state, "state", {rows, 3});
-    require_data(state, "state");
-}
-
-void require_labels(const tsp_tensor &labels, int64_t rows) {
-    require_tensor(labels, "labels", 1, {TSP_I32});
-    require_shape(labels, "labels", {rows});
-    require_data(labels, "labels");
-}
-
 } // namespace
 
 tsp_status cross_entropy_update(const void *args_in, const tsp_launch *launch_in, tsp_error *error) noexcept {
     return guard(error, [&] {
         const auto args = read_args<tsp_cross_entropy_update_args>(args_in);
         const auto launch = read_launch(launch_in);
-        require_tensor(args.logits, "logits", 2, {TSP_F32});
-        require_data(args.logits, "logits");
+        check(args);
         const int64_t rows = args.logits.shape[0];
         const int64_t vocab = args.logits.shape[1];
-        require_labels(args.labels, rows);
-        require_state(args.state, rows);
-        require((args.flags & ~TSP_FIRST) == 0, "flags is %u, only TSP_FIRST is known", args.flags);
         const bool fresh = (args.flags & TSP_FIRST) != 0;
         const auto *labels = static_cast<const int32_t *>(args.labels.data);
         parallel_for(launch.threads, rows, 1 + GRAIN / (vocab + 1), [&](int64_t first, int64_t last) {
@@ -145,12 +129,9 @@ tsp_status cross_entropy_merge(const void *args_in, const tsp_launch *launch_in,
     return guard(error, [&] {
         const auto args = read_args<tsp_cross_entropy_merge_args>(args_in);
         const auto launch = read_launch(launch_in);
-        require_tensor(args.parts, "parts", 3, {TSP_F32});
+        check(args);
         const int64_t parts = args.parts.shape[0];
         const int64_t rows = args.parts.shape[1];
-        require_shape(args.parts, "parts", {parts, rows, 3});
-        require_data(args.parts, "parts");
-        require_state(args.state, rows);
         parallel_for(launch.threads, rows, GRAIN, [&](int64_t first, int64_t last) {
             for (int64_t t = first; t < last; ++t) {
                 State state = EMPTY;
@@ -169,17 +150,8 @@ tsp_status cross_entropy_finish(const void *args_in, const tsp_launch *launch_in
     return guard(error, [&] {
         const auto args = read_args<tsp_cross_entropy_finish_args>(args_in);
         read_launch(launch_in);
-        const int64_t rows = args.state.rank > 0 ? args.state.shape[0] : 0;
-        require_state(args.state, rows);
-        require_labels(args.labels, rows);
-        if (args.losses.data != nullptr) {
-            require_tensor(args.losses, "losses", 1, {TSP_F32});
-            require_shape(args.losses, "losses", {rows});
-            require_data(args.losses, "losses");
-        }
-        require_tensor(args.totals, "totals", 1, {TSP_F64});
-        require_shape(args.totals, "totals", {2});
-        require_data(args.totals, "totals");
+        check(args);
+        const int64_t rows = args.state.shape[0];
         double total = 0.0;
         int64_t labelled = 0;
         for (int64_t t = 0; t < rows; ++t) {

@@ -1,4 +1,5 @@
 /* Gradient of the cross-entropy of one vocabulary shard, from the state that all shards have left. */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 #include "rows.h"
@@ -79,29 +80,6 @@ void differentiate(const tsp_cross_entropy_backward_args &args, int32_t threads)
         }
         stream_fence();
     });
-}
-
-void check(const tsp_cross_entropy_backward_args &args) {
-    require_tensor(args.logits, "logits", 2, {TSP_F32});
-    const int64_t rows = args.logits.shape[0];
-    require_tensor(args.labels, "labels", 1, {TSP_I32});
-    require_shape(args.labels, "labels", {rows});
-    require_tensor(args.state, "state", 2, {TSP_F32});
-    require_shape(args.state, "state", {rows, 3});
-    require_tensor(args.scale, "scale", 1, {TSP_F32});
-    require_shape(args.scale, "scale", {1});
-    require_tensor(args.dlogits, "dlogits", 2, {TSP_F32, TSP_BF16});
-    require_shape(args.dlogits, "dlogits", {rows, args.logits.shape[1]});
-    require_data(args.logits, "logits");
-    require_data(args.labels, "labels");
-    require_data(args.state, "state");
-    require_data(args.scale, "scale");
-    require_data(args.dlogits, "dlogits");
-    if (args.dlogits.data != nullptr && args.dlogits.data == args.logits.data) {
-        require(
-            args.dlogits.dtype == TSP_F32 && (rows <= 1 || args.dlogits.strides[0] == args.logits.strides[0]),
-            "dlogits: stands in place of logits, and has another dtype or other strides");
-    }
 }
 
 } // namespace

@@ -2,6 +2,7 @@
  * Gradient of an embedding table. Rows of one token are added in the order of the tokens, so each thread takes columns of
  * its own and walks through all tokens.
  */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 #include "rows.h"
@@ -63,18 +64,6 @@ void clear_rows(const tsp_tensor &table, int64_t first, int64_t last) {
         float *target = static_cast<float *>(table.data) + row * table.strides[0];
         std::memset(target, 0, sizeof(float) * static_cast<size_t>(table.shape[1]));
     }
-}
-
-void check(const tsp_embedding_backward_args &args) {
-    require_tensor(args.dout, "dout", 2, {TSP_F32, TSP_BF16});
-    require_tensor(args.ids, "ids", 1, {TSP_I32});
-    require_shape(args.ids, "ids", {args.dout.shape[0]});
-    require_tensor(args.dtable, "dtable", 2, {TSP_F32});
-    require_shape(args.dtable, "dtable", {args.dtable.shape[0], args.dout.shape[1]});
-    require((args.flags & ~TSP_ACCUMULATE) == 0, "flags is %u, only TSP_ACCUMULATE is known", args.flags);
-    require_data(args.dout, "dout");
-    require_data(args.ids, "ids");
-    require_data(args.dtable, "dtable");
 }
 
 } // namespace

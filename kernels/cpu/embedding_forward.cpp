@@ -1,4 +1,5 @@
 /* Rows of an embedding table, by token id. */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -7,17 +8,6 @@ namespace {
 
 /* Bytes that are worth a thread. */
 constexpr int64_t GRAIN = int64_t{1} << 16;
-
-void check(const tsp_embedding_args &args) {
-    require_tensor(args.table, "table", 2, {TSP_F32, TSP_BF16});
-    require_tensor(args.ids, "ids", 1, {TSP_I32});
-    require_tensor(args.out, "out", 2, {args.table.dtype});
-    require_shape(args.out, "out", {args.ids.shape[0], args.table.shape[1]});
-    require((args.flags & ~TSP_KEEP_OUT_OF_RANGE) == 0, "flags is %u, only TSP_KEEP_OUT_OF_RANGE is known", args.flags);
-    require_data(args.table, "table");
-    require_data(args.ids, "ids");
-    require_data(args.out, "out");
-}
 
 } // namespace
 

@@ -8,8 +8,6 @@
  */
 #pragma once
 
-#include <cinttypes>
-
 #include "kernel.h"
 #include "microkernel.h"
 
@@ -63,27 +61,14 @@ struct MlpShape {
     }
 };
 
-inline MlpShape check_mlp(
-    const tsp_tensor &x, const tsp_tensor &gate_up, const tsp_tensor &down, int64_t features, uint32_t flags) {
-    require_tensor(x, "x", 2, {TSP_F32, TSP_BF16});
-    require(
-        features >= 0 && features % FEATURES == 0,
-        "intermediate is %" PRId64 ", a multiple of %" PRId64 " is needed",
-        features,
-        FEATURES);
+/* Of arguments that have been checked. */
+inline MlpShape make_shape(const tsp_tensor &x, int64_t features) {
     const int64_t rows = x.shape[0];
-    const int64_t columns = x.shape[1];
-    const int64_t depth = round_up(columns, 2);
-    require_tensor(gate_up, "gate_up", 1, {x.dtype});
-    require_shape(gate_up, "gate_up", {features / FEATURES * depth * PANEL});
-    require_tensor(down, "down", 1, {x.dtype});
-    require_shape(down, "down", {round_up(columns, PANEL) * features});
-    require((flags & ~TSP_ACCUMULATE) == 0, "flags is %u, only TSP_ACCUMULATE is known", flags);
     const int64_t blocks = ceil_div(rows, BLOCK_ROWS);
     return {
         .rows = rows,
-        .columns = columns,
-        .depth = depth,
+        .columns = x.shape[1],
+        .depth = round_up(x.shape[1], 2),
         .features = features,
         .block_rows = blocks == 0 ? 0 : round_up(ceil_div(rows, blocks), TILE_ROWS),
         .left_bytes = x.dtype == TSP_BF16 ? int64_t{sizeof(Left<bf16>)} : int64_t{sizeof(float)},

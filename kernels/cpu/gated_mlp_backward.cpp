@@ -14,6 +14,7 @@
  *
  * Panels are transposed a slice at a time, and each transposed slice meets all rows of the block.
  */
+#include "checks.h"
 #include "gated_mlp.h"
 #include "kernel.h"
 #include "ops.h"
@@ -23,26 +24,6 @@ namespace tsp::TSP_ISA {
 namespace {
 
 using Args = tsp_gated_mlp_backward_args;
-
-MlpShape check(const Args &args) {
-    const MlpShape shape = check_mlp(args.x, args.gate_up, args.down, args.intermediate, args.flags);
-    const tsp_dtype dtype = args.x.dtype;
-    require_tensor(args.dy, "dy", 2, {dtype});
-    require_shape(args.dy, "dy", {shape.rows, shape.columns});
-    if (args.saved.data != nullptr) {
-        require_tensor(args.saved, "saved", 2, {dtype});
-        require_shape(args.saved, "saved", {shape.rows, 2 * shape.features});
-    }
-    require_tensor(args.hidden, "hidden", 2, {dtype});
-    require_shape(args.hidden, "hidden", {shape.rows, shape.features});
-    require_tensor(args.dgate, "dgate", 2, {dtype});
-    require_shape(args.dgate, "dgate", {shape.rows, shape.features});
-    require_tensor(args.dup, "dup", 2, {dtype});
-    require_shape(args.dup, "dup", {shape.rows, shape.features});
-    require_tensor(args.dx, "dx", 2, {TSP_F32});
-    require_shape(args.dx, "dx", {shape.rows, shape.columns});
-    return shape;
-}
 
 /* Element [row, column]. */
 template <class T>
@@ -233,18 +214,8 @@ tsp_status gated_mlp_backward(const void *args_in, const tsp_launch *launch_in, 
     return guard(error, [&] {
         const auto args = read_args<Args>(args_in);
         const auto launch = read_launch(launch_in);
-        const MlpShape shape = check(args);
-        require_data(args.x, "x");
-        require_data(args.gate_up, "gate_up");
-        require_data(args.down, "down");
-        require_data(args.dy, "dy");
-        if (args.saved.data != nullptr) {
-            require_data(args.saved, "saved");
-        }
-        require_data(args.hidden, "hidden");
-        require_data(args.dgate, "dgate");
-        require_data(args.dup, "dup");
-        require_data(args.dx, "dx");
+        check(args);
+        const MlpShape shape = make_shape(args.x, args.intermediate);
         with_backward(args, shape, launch.threads, launch.workspace, [&](const auto &backward) {
             require_workspace(launch, backward.workspace_bytes());
             if (shape.rows > 0) {
@@ -258,9 +229,10 @@ int64_t gated_mlp_backward_workspace(const void *args_in, const tsp_launch *laun
     return guard_workspace([&] {
         const auto args = read_args<Args>(args_in);
         const auto launch = read_launch(launch_in);
-        return with_backward(args, check(args), launch.threads, nullptr, [](const auto &backward) {
-            return backward.workspace_bytes();
-        });
+        check_shapes(args);
+        const MlpShape shape = make_shape(args.x, args.intermediate);
+        return with_backward(
+            args, shape, launch.threads, nullptr, [](const auto &backward) { return backward.workspace_bytes(); });
     });
 }
 

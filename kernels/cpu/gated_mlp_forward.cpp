@@ -9,6 +9,7 @@
  *     for each panel of down         64 columns of y
  *       y[:, 64 columns] (+)= hidden down
  */
+#include "checks.h"
 #include "gated_mlp.h"
 #include "kernel.h"
 #include "ops.h"
@@ -35,13 +36,7 @@ struct Plan {
 };
 
 Plan make_plan(const tsp_gated_mlp_args &args) {
-    const MlpShape shape = check_mlp(args.x, args.gate_up, args.down, args.intermediate, args.flags);
-    require_tensor(args.y, "y", 2, {TSP_F32});
-    require_shape(args.y, "y", {shape.rows, shape.columns});
-    if (args.saved.data != nullptr) {
-        require_tensor(args.saved, "saved", 2, {args.x.dtype});
-        require_shape(args.saved, "saved", {shape.rows, 2 * shape.features});
-    }
+    const MlpShape shape = make_shape(args.x, args.intermediate);
     return {shape, shape.left_stride(shape.depth), shape.left_stride(shape.features)};
 }
 
@@ -127,14 +122,8 @@ tsp_status gated_mlp_forward(const void *args_in, const tsp_launch *launch_in, t
     return guard(error, [&] {
         const auto args = read_args<tsp_gated_mlp_args>(args_in);
         const auto launch = read_launch(launch_in);
+        check(args);
         const Plan plan = make_plan(args);
-        require_data(args.x, "x");
-        require_data(args.gate_up, "gate_up");
-        require_data(args.down, "down");
-        require_data(args.y, "y");
-        if (args.saved.data != nullptr) {
-            require_data(args.saved, "saved");
-        }
         require_workspace(launch, plan.workspace_bytes(launch.threads));
         if (plan.shape.rows == 0) {
             return;
@@ -148,9 +137,12 @@ tsp_status gated_mlp_forward(const void *args_in, const tsp_launch *launch_in, t
     });
 }
 
-int64_t gated_mlp_forward_workspace(const void *args, const tsp_launch *launch) noexcept {
-    return guard_workspace(
-        [&] { return make_plan(read_args<tsp_gated_mlp_args>(args)).workspace_bytes(read_launch(launch).threads); });
+int64_t gated_mlp_forward_workspace(const void *args_in, const tsp_launch *launch) noexcept {
+    return guard_workspace([&] {
+        const auto args = read_args<tsp_gated_mlp_args>(args_in);
+        check_shapes(args);
+        return make_plan(args).workspace_bytes(read_launch(launch).threads);
+    });
 }
 
 } // namespace tsp::TSP_ISA

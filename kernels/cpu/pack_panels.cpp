@@ -5,8 +5,7 @@
  * consecutive k. So one transposition of words, WIDTH x WIDTH in registers, serves every combination of dtypes; they
  * differ only in how a row of the source becomes words.
  */
-#include <cinttypes>
-
+#include "checks.h"
 #include "kernel.h"
 #include "microkernel.h"
 #include "ops.h"
@@ -16,53 +15,6 @@ namespace {
 
 /* Elements that are worth a thread. */
 constexpr int64_t GRAIN = int64_t{1} << 15;
-
-struct Plan {
-    int64_t rows;           /* of each source */
-    int64_t columns;        /* K */
-    int64_t depth;          /* K, padded */
-    int64_t rows_per_panel; /* of each source */
-    int64_t panels;         /* that the rows fill */
-};
-
-Plan make_plan(const tsp_pack_args &args) {
-    require(
-        args.layout == TSP_PANELS_PLAIN || args.layout == TSP_PANELS_GATE_UP,
-        "layout is %d, TSP_PANELS_PLAIN or TSP_PANELS_GATE_UP is needed",
-        args.layout);
-    const bool gate_up = args.layout == TSP_PANELS_GATE_UP;
-    require_tensor(args.source, "source", 2, {TSP_F32, TSP_BF16});
-    const int64_t rows = args.source.shape[0];
-    const int64_t columns = args.source.shape[1];
-    if (gate_up) {
-        require_tensor(args.second, "second", 2, {args.source.dtype});
-        require_shape(args.second, "second", {rows, columns});
-    }
-    require_tensor(args.panels, "panels", 1, {TSP_F32, TSP_BF16});
-    const int64_t depth_multiple = gate_up ? 2 : 32;
-    const int64_t rows_per_panel = gate_up ? PANEL / 2 : PANEL;
-    const Plan plan{
-        .rows = rows,
-        .columns = columns,
-        .depth = (columns + depth_multiple - 1) / depth_multiple * depth_multiple,
-        .rows_per_panel = rows_per_panel,
-        .panels = (rows + rows_per_panel - 1) / rows_per_panel,
-    };
-    const int64_t panel_elements = plan.depth * PANEL;
-    const int64_t capacity = panel_elements == 0 ? 0 : args.panels.shape[0] / panel_elements;
-    require(
-        capacity * panel_elements == args.panels.shape[0],
-        "panels: shape[0] is %" PRId64 ", a multiple of %" PRId64 " is needed",
-        args.panels.shape[0],
-        panel_elements);
-    require(
-        panel_elements == 0 || (args.first_panel >= 0 && args.first_panel + plan.panels <= capacity),
-        "first_panel is %" PRId64 ": panels has room for %" PRId64 " and %" PRId64 " are to be written",
-        args.first_panel,
-        capacity,
-        plan.panels);
-    return plan;
-}
 
 /* WIDTH words of a panel of Panel from the elements of Source that they are made of. */
 template <class Panel, class Source>
@@ -98,7 +50,7 @@ struct Packer {
     static constexpr int64_t BLOCK_DEPTH = BLOCK_WORDS * WORD<Panel>;
 
     const tsp_pack_args &args;
-    const Plan &plan;
+    const PackPlan &plan;
     bool streamed;
 
     void pack(int64_t panel) const {
@@ -176,7 +128,7 @@ struct Packer {
 };
 
 template <class Panel, class Source>
-void pack_all(const tsp_pack_args &args, const Plan &plan, int32_t threads) {
+void pack_all(const tsp_pack_args &args, const PackPlan &plan, int32_t threads) {
     /* Past the caches even when the panels would fit: they are written a line here and a line there. */
     const bool streamed = reinterpret_cast<uintptr_t>(args.panels.data) % sizeof(Vec) == 0;
     const Packer<Panel, Source> packer{args, plan, streamed};
@@ -194,12 +146,7 @@ tsp_status pack_panels(const void *args_in, const tsp_launch *launch_in, tsp_err
     return guard(error, [&] {
         const auto args = read_args<tsp_pack_args>(args_in);
         const auto launch = read_launch(launch_in);
-        const Plan plan = make_plan(args);
-        require_data(args.source, "source");
-        if (args.layout == TSP_PANELS_GATE_UP) {
-            require_data(args.second, "second");
-        }
-        require_data(args.panels, "panels");
+        const PackPlan plan = check(args);
         if (plan.depth == 0) {
             return;
         }

@@ -1,6 +1,5 @@
-/* RMSNorm backward: checks, and the rows in parts and groups. */
-#include <cinttypes>
-
+/* RMSNorm backward: the rows in parts and groups. */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 #include "rms_norm_group.h"
@@ -104,61 +103,6 @@ void differentiate(const tsp_rms_norm_backward_args &args, const tsp_launch &lau
         [&](int64_t begin, int64_t end, float *dweight) { backward.run(begin, end, dweight); });
 }
 
-void check(const tsp_rms_norm_backward_args &args) {
-    const tsp_tensor &x = args.x;
-    require(x.rank == 2 || x.rank == 3, "x: rank is %d, 2 or 3 is needed", x.rank);
-    require_tensor(x, "x", x.rank, {TSP_F32, TSP_BF16});
-    const auto require_like_x = [&](const tsp_tensor &tensor, const char *name, tsp_dtype other) {
-        require_tensor(tensor, name, x.rank, {x.dtype, other});
-        require_shape(tensor, name, {x.shape[0], x.shape[1]});
-        require(
-            x.rank == 2 || tensor.shape[2] == x.shape[2],
-            "%s: shape[2] is %" PRId64 ", %" PRId64 " is needed",
-            name,
-            tensor.shape[2],
-            x.shape[2]);
-    };
-    require_tensor(args.weight, "weight", 1, {x.dtype});
-    require_shape(args.weight, "weight", {columns_of(args)});
-    require_like_x(args.dout, "dout", TSP_F32);
-    require_like_x(args.dx, "dx", TSP_F32);
-    if (args.rounded.data != nullptr) {
-        require_like_x(args.rounded, "rounded", x.dtype);
-    }
-    require_tensor(args.dweight, "dweight", 1, {TSP_F32});
-    require_shape(args.dweight, "dweight", {columns_of(args)});
-    require(args.epsilon >= 0.0f, "epsilon is %g, 0 or more is needed", static_cast<double>(args.epsilon));
-    constexpr uint32_t KNOWN = TSP_ACCUMULATE | TSP_ACCUMULATE_WEIGHT;
-    require(
-        (args.flags & ~KNOWN) == 0, "flags is %u, only TSP_ACCUMULATE and TSP_ACCUMULATE_WEIGHT are known", args.flags);
-    require(
-        (args.flags & TSP_ACCUMULATE) == 0 || args.dx.dtype == TSP_F32,
-        "dx: dtype bf16 is not supported with TSP_ACCUMULATE");
-}
-
-/* dx in place of dout means: element by element. */
-void check_data(const tsp_rms_norm_backward_args &args) {
-    require_data(args.x, "x");
-    require_data(args.weight, "weight");
-    require_data(args.dout, "dout");
-    require_data(args.dx, "dx");
-    if (args.rounded.data != nullptr) {
-        require_data(args.rounded, "rounded");
-    }
-    require_data(args.dweight, "dweight");
-    if (args.dx.data != nullptr && args.dx.data == args.dout.data) {
-        require(args.dx.dtype == args.dout.dtype, "dx: stands in place of dout and has another dtype");
-        for (int32_t i = 0; i < args.x.rank; ++i) {
-            require(
-                args.x.shape[i] <= 1 || args.dx.strides[i] == args.dout.strides[i],
-                "dx: stands in place of dout, and strides[%d] is %" PRId64 " instead of %" PRId64,
-                i,
-                args.dx.strides[i],
-                args.dout.strides[i]);
-        }
-    }
-}
-
 } // namespace
 
 tsp_status rms_norm_backward(const void *args_in, const tsp_launch *launch_in, tsp_error *error) noexcept {
@@ -166,7 +110,6 @@ tsp_status rms_norm_backward(const void *args_in, const tsp_launch *launch_in, t
         const auto args = read_args<tsp_rms_norm_backward_args>(args_in);
         const auto launch = read_launch(launch_in);
         check(args);
-        check_data(args);
         require_workspace(launch, rms_norm_backward_workspace(&args, &launch));
         const bool dout_f32 = args.dout.dtype == TSP_F32;
         const bool dx_f32 = args.dx.dtype == TSP_F32;
@@ -184,7 +127,7 @@ int64_t rms_norm_backward_workspace(const void *args_in, const tsp_launch *launc
     return guard_workspace([&] {
         const auto args = read_args<tsp_rms_norm_backward_args>(args_in);
         read_launch(launch);
-        check(args);
+        check_shapes(args);
         return parts_of(args).elements() * static_cast<int64_t>(sizeof(float));
     });
 }

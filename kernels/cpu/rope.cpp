@@ -2,10 +2,10 @@
  * Rotary position embedding in place. The sines and cosines of a row are computed once, in double precision, for all of
  * its heads: an angle of 131072 radians has lost nothing but the rounding of the angle itself.
  */
-#include <cinttypes>
-
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
+#include "sine.h"
 
 namespace tsp::TSP_ISA {
 namespace {
@@ -20,34 +20,6 @@ struct Rotation {
     alignas(64) float cosine[PAIRS];
     alignas(64) float sine[PAIRS];
 };
-
-/* cos(angle) and sin(angle) for |angle| < 2^31, within 2^-40 before they are rounded to float. Written without branches,
- * for the compiler to vectorise. */
-TSP_INLINE void cosine_and_sine(float angle, double &cosine, double &sine) {
-    /* pi / 2 in two parts. The first has 22 bits, so its product with a quarter of 31 bits is exact. */
-    constexpr double HALF_PI_HIGH = 0x1.921fbp0;
-    constexpr double HALF_PI_LOW = 0x1.5110b4611a626p-22;
-    /* Adding and subtracting this rounds to the nearest integer, and leaves that integer in the lowest bits. */
-    constexpr double ROUNDER = 0x1.8p52;
-    const double shifted = angle * 0.63661977236758134308 + ROUNDER;
-    const double quarters = shifted - ROUNDER;
-    const auto quadrant = load_as<uint64_t>(&shifted);
-    const double r = (angle - quarters * HALF_PI_HIGH) - quarters * HALF_PI_LOW;
-
-    /* Taylor's series on |r| <= pi / 4; the first terms left out are below 7e-12. */
-    const double q = r * r;
-    const double s =
-        r * (1 + q * (-1.0 / 6 + q * (1.0 / 120 + q * (-1.0 / 5040 + q * (1.0 / 362880 + q * (-1.0 / 39916800))))));
-    const double c = 1
-        + q
-            * (-1.0 / 2
-               + q * (1.0 / 24 + q * (-1.0 / 720 + q * (1.0 / 40320 + q * (-1.0 / 3628800 + q * (1.0 / 479001600))))));
-    const bool swapped = (quadrant & 1) != 0;
-    const double cosine_size = swapped ? s : c;
-    const double sine_size = swapped ? c : s;
-    cosine = ((quadrant + 1) & 2) != 0 ? -cosine_size : cosine_size;
-    sine = (quadrant & 2) != 0 ? -sine_size : sine_size;
-}
 
 /* The rotation of pairs of one row, sign -1 for the inverse, as T can hold it. */
 template <class T>
@@ -111,19 +83,6 @@ void rotate_rows(const tsp_rope_args &args, int32_t threads) {
             }
         }
     });
-}
-
-void check(const tsp_rope_args &args) {
-    require_tensor(args.x, "x", 3, {TSP_F32, TSP_BF16});
-    require(args.x.shape[2] % 2 == 0, "x: shape[2] is %" PRId64 ", an even number is needed", args.x.shape[2]);
-    require_tensor(args.positions, "positions", 1, {TSP_I32});
-    require_shape(args.positions, "positions", {args.x.shape[0]});
-    require_tensor(args.inv_freq, "inv_freq", 1, {TSP_F32});
-    require_shape(args.inv_freq, "inv_freq", {args.x.shape[2] / 2});
-    require((args.flags & ~TSP_INVERSE) == 0, "flags is %u, only TSP_INVERSE is known", args.flags);
-    require_data(args.x, "x");
-    require_data(args.positions, "positions");
-    require_data(args.inv_freq, "inv_freq");
 }
 
 } // namespace

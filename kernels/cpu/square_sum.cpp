@@ -1,4 +1,5 @@
 /* The sum of squares in fp64: blocks of one size have sums of their own, which are added up in order. */
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -37,13 +38,6 @@ int64_t blocks_of(const tsp_square_sum_args &args) {
     return (args.x.shape[0] + BLOCK - 1) / BLOCK;
 }
 
-void check(const tsp_square_sum_args &args) {
-    require_tensor(args.x, "x", 1, {TSP_F32});
-    require_tensor(args.out, "out", 1, {TSP_F64});
-    require_shape(args.out, "out", {1});
-    require((args.flags & ~TSP_ACCUMULATE) == 0, "flags is %u, only TSP_ACCUMULATE is known", args.flags);
-}
-
 } // namespace
 
 tsp_status square_sum(const void *args_in, const tsp_launch *launch_in, tsp_error *error) noexcept {
@@ -51,8 +45,6 @@ tsp_status square_sum(const void *args_in, const tsp_launch *launch_in, tsp_erro
         const auto args = read_args<tsp_square_sum_args>(args_in);
         const auto launch = read_launch(launch_in);
         check(args);
-        require_data(args.x, "x");
-        require_data(args.out, "out");
         require_workspace(launch, square_sum_workspace(&args, &launch));
         const auto *x = static_cast<const float *>(args.x.data);
         const int64_t count = args.x.shape[0];
@@ -75,7 +67,7 @@ int64_t square_sum_workspace(const void *args_in, const tsp_launch *launch) noex
     return guard_workspace([&] {
         const auto args = read_args<tsp_square_sum_args>(args_in);
         read_launch(launch);
-        check(args);
+        check_shapes(args);
         return blocks_of(args) * static_cast<int64_t>(sizeof(double));
     });
 }

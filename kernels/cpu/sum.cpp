@@ -1,6 +1,5 @@
 /* The reduction of collectives: element by element, in the order of the sources. */
-#include <cinttypes>
-
+#include "checks.h"
 #include "kernel.h"
 #include "ops.h"
 
@@ -51,22 +50,6 @@ void sum_all(const tsp_sum_args &args, int32_t threads) {
             static_cast<T *>(args.target)[i] = from_float<T>(sum);
         }
     });
-}
-
-tsp_tensor vector_of(void *data, int64_t count, tsp_dtype dtype) {
-    return {.data = data, .shape = {count}, .strides = {1}, .rank = 1, .dtype = dtype};
-}
-
-void check(const tsp_sum_args &args) {
-    require(args.source_count >= 1, "source_count is %d, at least 1 is needed", args.source_count);
-    require(args.sources != nullptr, "sources is NULL");
-    const tsp_tensor target = vector_of(args.target, args.count, args.dtype);
-    require_tensor(target, "target", 1, {TSP_F32, TSP_BF16});
-    require_data(target, "target");
-    for (int32_t i = 0; i < args.source_count; ++i) {
-        const tsp_tensor source = vector_of(const_cast<void *>(args.sources[i]), args.count, args.dtype);
-        require_data(source, "sources");
-    }
 }
 
 } // namespace

@@ -4,6 +4,8 @@
  * The rows of a tile are consecutive pairs (token of one chunk, query head of one group), the head running faster: the
  * heads that share a key/value head share its tiles, and rows of a tile see almost the same keys. Tiles are ordered by
  * descending position of their queries: under a causal mask the heaviest come first, the lightest level the threads.
+ *
+ * Chunk is tsp_chunk, or a struct with its fields in fewer bits.
  */
 #pragma once
 
@@ -19,7 +21,8 @@ struct QueryTile {
 };
 
 /* Writes the indices of the chunks to order, by descending start, equal ones as they stand. */
-TSP_HD void order_chunks(const tsp_chunk *chunks, int32_t chunk_count, int32_t *order) {
+template <class Chunk>
+TSP_HD void order_chunks(const Chunk *chunks, int32_t chunk_count, int32_t *order) {
     for (int32_t c = 0; c < chunk_count; ++c) {
         int32_t slot = c;
         for (; slot > 0 && chunks[order[slot - 1]].start < chunks[c].start; --slot) {
@@ -30,7 +33,8 @@ TSP_HD void order_chunks(const tsp_chunk *chunks, int32_t chunk_count, int32_t *
 }
 
 /* Tiles of one sequence and one key/value head. group: query heads for each key/value head. */
-TSP_HD int64_t tile_count(const tsp_chunk *chunks, int32_t chunk_count, int64_t group, int64_t tile_rows) {
+template <class Chunk>
+TSP_HD int64_t tile_count(const Chunk *chunks, int32_t chunk_count, int64_t group, int64_t tile_rows) {
     int64_t count = 0;
     for (int32_t c = 0; c < chunk_count; ++c) {
         count += divide_up(chunks[c].count * group, tile_rows);
@@ -39,8 +43,9 @@ TSP_HD int64_t tile_count(const tsp_chunk *chunks, int32_t chunk_count, int64_t 
 }
 
 /* The tile of this rank, 0 <= rank < tile_count, in the order given by order_chunks. */
+template <class Chunk>
 TSP_HD QueryTile
-tile_at(const tsp_chunk *chunks, const int32_t *order, int64_t group, int64_t tile_rows, int64_t rank) {
+tile_at(const Chunk *chunks, const int32_t *order, int64_t group, int64_t tile_rows, int64_t rank) {
     int32_t slot = 0;
     int64_t tiles = divide_up(chunks[order[0]].count * group, tile_rows);
     while (rank >= tiles) {
@@ -50,6 +55,24 @@ tile_at(const tsp_chunk *chunks, const int32_t *order, int64_t group, int64_t ti
     }
     const int64_t first = (tiles - 1 - rank) * tile_rows;
     return {order[slot], first, smaller(tile_rows, chunks[order[slot]].count * group - first)};
+}
+
+/* One tile of one head. */
+struct HeadTile {
+    int64_t head;
+    int64_t rank;
+};
+
+/*
+ * The order in which GPUs start the tiles of all heads: section by section of so many heads, and in a section rank by
+ * rank. Blocks at work at the same time so share keys and values of one section, which the second-level cache holds,
+ * and the heaviest tiles of a section come first. index < heads * tiles.
+ */
+TSP_HD HeadTile head_tile_at(int64_t index, int64_t heads, int64_t section, int64_t tiles) {
+    const int64_t first = index / (section * tiles) * section;
+    const int64_t here = smaller(section, heads - first);
+    const int64_t within = index - first * tiles;
+    return {first + within % here, within / here};
 }
 
 } // namespace tsp

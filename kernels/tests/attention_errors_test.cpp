@@ -9,6 +9,13 @@ using namespace tsp::test;
 
 namespace {
 
+/* Whether a library may do without a workspace: there is nothing to refuse then. */
+#if defined(TSP_TEST_GPU)
+constexpr bool WITHOUT_WORKSPACE = true;
+#else
+constexpr bool WITHOUT_WORKSPACE = false;
+#endif
+
 /* A call that works, for a test to spoil. */
 struct Call {
     Call() {
@@ -48,6 +55,7 @@ struct Call {
 struct Refusal {
     const char *message;
     std::function<void(Call &)> spoil;
+    bool workspace = false;
 };
 
 const Refusal REFUSALS[] = {
@@ -91,16 +99,21 @@ const Refusal REFUSALS[] = {
     {"out: data is NULL", [](Call &call) { call.args.out.data = nullptr; }},
     {"is not aligned to its elements of 2 bytes",
      [](Call &call) { call.args.v.data = static_cast<char *>(call.args.v.data) + 1; }},
-    {"launch: workspace_bytes is 64, ", [](Call &call) { call.launch.workspace_bytes = 64; }},
-    {"launch: workspace is NULL", [](Call &call) { call.launch.workspace = nullptr; }},
+    {"launch: workspace_bytes is 64, ", [](Call &call) { call.launch.workspace_bytes = 64; }, true},
+    {"launch: workspace is NULL", [](Call &call) { call.launch.workspace = nullptr; }, true},
     {"is not aligned to 64 bytes",
-     [](Call &call) { call.launch.workspace = static_cast<char *>(call.launch.workspace) + 32; }},
+     [](Call &call) { call.launch.workspace = static_cast<char *>(call.launch.workspace) + 32; },
+     true},
 };
 
 void check_refusals(Report &report, const tsp_kernels &kernels) {
     for (const Refusal &refusal : REFUSALS) {
         Call call;
         call.launch.workspace_bytes = kernels.attention_forward.workspace_bytes(&call.args, &call.launch);
+        if (refusal.workspace && call.launch.workspace_bytes == 0) {
+            report.expect(WITHOUT_WORKSPACE, "%s: no workspace is asked for", kernels.isa);
+            continue;
+        }
         const Buffer workspace(call.launch.workspace_bytes, 0, 0);
         call.launch.workspace = workspace.data();
         tsp_error error{};
@@ -135,9 +148,9 @@ void check_levels(Report &report) {
         unknown == nullptr && error.status == TSP_INVALID_ARGUMENT && std::strstr(error.message, "'sse5'") != nullptr,
         "unknown level: %s",
         error.message);
-    setenv("TSP_CPU_ISA", "portable", 1);
-    report.expect(std::strcmp(tsp_kernels_get(nullptr, nullptr)->isa, "portable") == 0, "TSP_CPU_ISA is ignored");
-    unsetenv("TSP_CPU_ISA");
+    setenv(ISA_VARIABLE, LEVELS[0], 1);
+    report.expect(std::strcmp(tsp_kernels_get(nullptr, nullptr)->isa, LEVELS[0]) == 0, "%s is ignored", ISA_VARIABLE);
+    unsetenv(ISA_VARIABLE);
     const tsp_kernels *best = tsp_kernels_get(nullptr, nullptr);
     report.expect(best == tsp_kernels_get(nullptr, nullptr), "two calls give two tables");
     report.expect(best->abi_version == TSP_ABI_VERSION && best->struct_size == sizeof *best, "version or size");

@@ -11,6 +11,10 @@
 
 #include "tsp_kernels.h"
 
+#if defined(TSP_TEST_CUDA)
+#include "cuda_device.h"
+#endif
+
 namespace tsp::test {
 
 inline uint16_t bf16_bits(float x) {
@@ -19,9 +23,31 @@ inline uint16_t bf16_bits(float x) {
     return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+#if defined(TSP_TEST_CUDA)
+inline void *allocate(size_t bytes) {
+    return allocate_pinned(bytes);
+}
+
+inline void release(void *memory) {
+    release_pinned(memory);
+}
+#else
+inline void *allocate(size_t bytes) {
+    void *memory = nullptr;
+    if (posix_memalign(&memory, 64, bytes) != 0) {
+        std::abort();
+    }
+    return memory;
+}
+
+inline void release(void *memory) {
+    std::free(memory);
+}
+#endif
+
 struct Free {
     void operator()(void *memory) const {
-        std::free(memory);
+        release(memory);
     }
 };
 
@@ -30,10 +56,7 @@ public:
     /* offset: bytes by which data misses an alignment of 64. All bytes are set to fill. */
     Buffer(int64_t bytes, int64_t offset, int fill) : offset(offset), size(bytes) {
         const auto whole = static_cast<size_t>(offset + bytes);
-        void *raw = nullptr;
-        if (posix_memalign(&raw, 64, whole == 0 ? 1 : whole) != 0) {
-            std::abort();
-        }
+        void *raw = allocate(whole == 0 ? 1 : whole);
         memory.reset(static_cast<unsigned char *>(raw));
         std::memset(raw, fill, whole);
     }

@@ -7,6 +7,10 @@
 
 #include "tsp_kernels.h"
 
+#if defined(TSP_TEST_CUDA)
+#include "cuda_device.h"
+#endif
+
 namespace tsp::test {
 
 class Report {
@@ -47,7 +51,13 @@ private:
     std::string skipped;
 };
 
+#if defined(TSP_TEST_GPU)
+constexpr const char *LEVELS[] = {"sm_80", "sm_90a"};
+constexpr const char *ISA_VARIABLE = "TSP_CUDA_ISA";
+#else
 constexpr const char *LEVELS[] = {"portable", "avx2", "avx512", "avx512bf16"};
+constexpr const char *ISA_VARIABLE = "TSP_CPU_ISA";
+#endif
 
 /* Calls body with the table of every level that this machine can run. */
 template <class Body>
@@ -57,7 +67,11 @@ void for_each_level(Report &report, const Body &body) {
         error.struct_size = sizeof error;
         const tsp_kernels *kernels = tsp_kernels_get(level, &error);
         if (kernels != nullptr) {
+#if defined(TSP_TEST_CUDA)
+            body(*synchronous(kernels));
+#else
             body(*kernels);
+#endif
         } else {
             report.skip(level, error.status == TSP_UNSUPPORTED);
         }

@@ -214,6 +214,10 @@ void test_shapes(Report &report, tsp_dtype dtype) {
     test_case(report, {dtype, 2, 2100, 64});
     test_case(report, {dtype, 389, 66, 32});
     test_case(report, {dtype, 770, 6, 64, 1, true, true});
+    /* Rows of whole vectors, several tiles of GPUs in each dimension, depths that no step divides. */
+    test_case(report, {dtype, 137, 200, 160, 0, true, true});
+    test_case(report, {dtype, 137, 200, 160});
+    test_case(report, {dtype, 300, 520, 288, 0, false, true});
 }
 
 } // namespace

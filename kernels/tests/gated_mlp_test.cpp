@@ -76,15 +76,20 @@ public:
 
 void check_saved(const Level &level, const MlpReference::Hidden &hidden, const tsp_tensor &saved, int64_t row) {
     for (int64_t feature = 0; feature < static_cast<int64_t>(hidden.gate.size()); ++feature) {
-        const int64_t column = feature / 32 * PANEL_COLUMNS + feature % 32;
         const double rounding = 1.01 * rounding_of(saved.dtype);
         const auto at = static_cast<size_t>(feature);
         const MlpReference::Sum gate = hidden.gate[at];
         const MlpReference::Sum up = hidden.up[at];
         level.close(
-            get(saved, row, column), gate.value, gate.error + rounding * (std::fabs(gate.value) + gate.error), "gate");
+            get(saved, row, saved_column(feature, false)),
+            gate.value,
+            gate.error + rounding * (std::fabs(gate.value) + gate.error),
+            "gate");
         level.close(
-            get(saved, row, column + 32), up.value, up.error + rounding * (std::fabs(up.value) + up.error), "up");
+            get(saved, row, saved_column(feature, true)),
+            up.value,
+            up.error + rounding * (std::fabs(up.value) + up.error),
+            "up");
     }
 }
 
@@ -219,6 +224,9 @@ void test_level(const Level &level) {
         test_case(level, {dtype, 7, 1030, 1056, 1, true, true});
         test_case(level, {dtype, 389, 66, 32});
         test_case(level, {dtype, 770, 6, 64, 1, true, true});
+        /* Rows of whole vectors, several tiles of GPUs in each dimension, depths that no step divides. */
+        test_case(level, {dtype, 137, 200, 160, 0, true, true});
+        test_case(level, {dtype, 300, 520, 288});
         test_rows_alone(level, dtype);
         test_extremes(level, dtype);
     }

@@ -194,6 +194,10 @@ void test_level(const Level &level) {
             }
             test_embedding(level, {dtype, 0, 65, 0, accumulate});
             test_embedding(level, {dtype, 1, 65, 1, accumulate});
+            /* More tokens than are sorted at once. */
+            for (const int64_t tokens : {1024, 1025, 3071, 5003}) {
+                test_embedding(level, {dtype, tokens, 9, tokens % 2, accumulate});
+            }
             for (const int64_t rows : {0, 2, 3, 4, 31, 32, 33, 255, 1009}) {
                 test_sum(level, {dtype, rows, 129, 1, accumulate});
                 test_sum(level, {dtype, rows, 600, 0, accumulate});

@@ -15,6 +15,13 @@ namespace tsp::test {
 inline const double FP32_ROUNDING = std::ldexp(1.0, -24);
 inline const double BF16_ROUNDING = std::ldexp(1.0, -8);
 
+/* Tensors that are large for the sake of CPUs' caches are made smaller by this for the emulator of GPUs. */
+#if defined(TSP_TEST_GPU)
+constexpr int64_t LARGE_SHARE = 4;
+#else
+constexpr int64_t LARGE_SHARE = 1;
+#endif
+
 inline double rounding_of(tsp_dtype dtype) {
     return dtype == TSP_BF16 ? BF16_ROUNDING : FP32_ROUNDING;
 }

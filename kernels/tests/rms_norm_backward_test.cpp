@@ -337,13 +337,17 @@ void test_level(const Level &level) {
         /* More rows than parts, and parts that differ in length. */
         test_case(level, {x, dout, dx, 1009, 0, 513, 0, false, true, TSP_ACCUMULATE_WEIGHT});
         test_case(level, {x, dout, dx, 401, 5, 128, 1});
+        test_case(level, {x, dout, dx, 401, 5, 128, 0, false, true});
+        test_case(level, {x, dout, dx, 397, 0, 520, 0, dout == dx, true});
+        test_case(level, {x, dout, dx, 5, 0, 4104, 0, false, false, TSP_ACCUMULATE_WEIGHT});
+        test_case(level, {x, dout, dx, 3, 0, 8200});
         test_case(level, {x, dout, dx, 0, 0, 16, 0, false, true});
         test_case(level, {x, dout, dx, 0, 2, 16, 0, false, false, TSP_ACCUMULATE_WEIGHT});
         test_case(level, {x, dout, dx, 3, 0, 0});
     }
     /* Large enough to be written past the caches. */
-    test_case(level, {TSP_BF16, TSP_F32, TSP_F32, 2081, 0, 4096, 0, false, true}, 100);
-    test_case(level, {TSP_BF16, TSP_BF16, TSP_BF16, 4100, 0, 4128}, 100);
+    test_case(level, {TSP_BF16, TSP_F32, TSP_F32, 2081 / LARGE_SHARE, 0, 4096, 0, false, true}, 100);
+    test_case(level, {TSP_BF16, TSP_BF16, TSP_BF16, 4100 / LARGE_SHARE, 0, 4128}, 100);
     test_nan(level);
     test_refusals(level);
 }

@@ -3,6 +3,7 @@
 
 #include "expect.h"
 #include "key_ranges.h"
+#include "key_tiles.h"
 #include "query_tiles.h"
 
 using namespace tsp;
@@ -107,6 +108,79 @@ void check_query_tiles(test::Report &report) {
     }
 }
 
+/* Keys of the chunks, tile by tile, for queries that see the indices begin, ..., end - 1. */
+void check_key_tiles(test::Report &report, const std::vector<tsp_chunk> &chunks, int32_t begin, int32_t end) {
+    constexpr int32_t TILE = 4;
+    KeyTiles<tsp_chunk, TILE> tiles(chunks.data(), static_cast<int32_t>(chunks.size()), begin, end);
+    std::vector<std::vector<int>> covered;
+    for (const tsp_chunk &chunk : chunks) {
+        covered.emplace_back(static_cast<size_t>(chunk.count));
+    }
+    KeyTile tile{};
+    int32_t before = INT32_MAX;
+    while (tiles.next(tile)) {
+        const tsp_chunk &chunk = chunks.at(static_cast<size_t>(tile.chunk));
+        const bool inside = tile.first >= 0 && tile.first % TILE == 0 && tile.rows >= 1 && tile.rows <= TILE
+            && tile.first + tile.rows <= chunk.count && (tile.rows == TILE || tile.first + tile.rows == chunk.count);
+        report.expect(inside, "keys %d to %d: a tile of %d keys begins at %d", begin, end, tile.rows, tile.first);
+        report.expect(tile.index == chunk.start + tile.first, "a tile of keys has index %d", tile.index);
+        report.expect(tile.index + tile.rows <= before, "tiles of keys do not descend at %d", tile.index);
+        report.expect(tile.index < end && tile.index + tile.rows > begin, "a tile at %d has nothing to see", tile.index);
+        before = tile.index;
+        for (int32_t i = 0; i < tile.rows; ++i) {
+            ++covered.at(static_cast<size_t>(tile.chunk)).at(static_cast<size_t>(tile.first + i));
+        }
+    }
+    for (size_t c = 0; c < chunks.size(); ++c) {
+        for (size_t i = 0; i < covered[c].size(); ++i) {
+            const int64_t index = chunks[c].start + static_cast<int64_t>(i);
+            const bool seen = index >= begin && index < end;
+            report.expect(covered[c][i] <= 1 && (!seen || covered[c][i] == 1), "key %ld is in %d tiles", index, covered[c][i]);
+        }
+    }
+}
+
+void check_key_tiles(test::Report &report) {
+    for (const int64_t gap : {0, 1, 3, 9}) {
+        for (const int64_t first : {0, 1, 3, 4, 5, 8, 11}) {
+            for (const int64_t second : {0, 1, 4, 7, 9}) {
+                const std::vector<tsp_chunk> chunks{
+                    {0, 0, first, 2}, {20, 0, 0, 2 + first}, {20, 0, second, 2 + first + gap}, {50, 0, 3, 60}};
+                for (int32_t begin = 0; begin < 30; ++begin) {
+                    for (int32_t end = 0; end < 30; ++end) {
+                        check_key_tiles(report, chunks, begin, end);
+                    }
+                    check_key_tiles(report, chunks, begin, INT32_MAX);
+                }
+            }
+        }
+    }
+    check_key_tiles(report, {}, 0, INT32_MAX);
+}
+
+void check_head_tiles(test::Report &report) {
+    for (int64_t heads = 1; heads < 8; ++heads) {
+        for (int64_t tiles = 1; tiles < 5; ++tiles) {
+            for (int64_t section = 1; section < 10; ++section) {
+                std::vector<int> covered(static_cast<size_t>(heads * tiles));
+                HeadTile before{0, 0};
+                for (int64_t index = 0; index < heads * tiles; ++index) {
+                    const HeadTile tile = head_tile_at(index, heads, section, tiles);
+                    const int64_t number = tile.head / section;
+                    const bool ordered = number > before.head / section
+                        || (number == before.head / section && tile.rank >= before.rank);
+                    report.expect(ordered, "head tile %ld of %ld heads comes too late", index, heads);
+                    before = tile;
+                    ++covered.at(static_cast<size_t>(tile.head * tiles + tile.rank));
+                }
+                for (const int times : covered) {
+                    report.expect(times == 1, "a tile of a head is done %d times", times);
+                }
+            }
+        }
+    }
+}
+
 } // namespace
 
 int main() {
@@ -114,5 +188,7 @@ int main() {
     check_visible_keys(report);
     check_needed_keys(report);
     check_query_tiles(report);
+    check_head_tiles(report);
+    check_key_tiles(report);
     return report.exit_status("shapes_test");
 }

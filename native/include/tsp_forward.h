@@ -37,11 +37,14 @@ typedef struct tsp_attention_args {
 #define TSP_CAUSAL 1u
 
 /* Panels: the layout in which MLP weights are stored and travel. A matrix B [K, N] that right-multiplies activations is
- * cut into panels of TSP_PANEL columns: f32 [N / 64][K][64], bf16 [N / 64][K / 2][64][2] (two consecutive k in each
- * 32-bit word). N and K are padded with zeros: N to a multiple of 64, K of a gate/up matrix to a multiple of 2, K of a
- * down matrix to a multiple of 32.
- * TSP_PANELS_GATE_UP: B = [gate | up]^T with columns interleaved by 32: panel i holds gate rows 32 i .. 32 i + 31 and
- *   then up rows 32 i .. 32 i + 31 of the Hugging Face matrices [f, h]; f is padded to a multiple of 32.
+ * cut into panels of TSP_PANEL columns. N and K are padded with zeros: N to a multiple of 64, K of a gate/up matrix to a
+ * multiple of 2, K of a down matrix to a multiple of 32. So the number of elements is the same everywhere; their order
+ * within a panel is each library's own, and only the library that packed a panel can read it.
+ *   CPUs: f32 [N / 64][K][64], bf16 [N / 64][K / 2][64][2] (two consecutive k in each 32-bit word).
+ *   GPUs: [N / 64][64][K], both dtypes: rows of K elements.
+ * TSP_PANELS_GATE_UP: B = [gate | up]^T, f padded to a multiple of 32. Panel i holds rows 32 i .. 32 i + 31 of both
+ *   Hugging Face matrices [f, h]: on CPUs those of gate and then those of up; on GPUs in turn by 8, rows 8 j .. 8 j + 7 of
+ *   gate and then the same of up.
  * TSP_PANELS_PLAIN: B = source^T for one source [N, K] (a Hugging Face weight [out, in]; down_proj is [h, f]).
  * Writes panels first_panel, first_panel + 1, ... that the source rows fill; padding is written as zero.
  * source, second: [rows, K], f32 or bf16; panels: rank 1, the whole packed matrix of its dtype. second only for

@@ -31,6 +31,8 @@ tsp_status rms_norm_backward(const void *args, const tsp_launch *launch, tsp_err
 int64_t rms_norm_backward_workspace(const void *args, const tsp_launch *launch) noexcept;
 
 tsp_status embedding_backward(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;
+int64_t embedding_backward_workspace(const void *args, const tsp_launch *launch) noexcept; /* of GPUs; none on CPUs */
+
 tsp_status cross_entropy_backward(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;
 
 tsp_status column_sum(const void *args, const tsp_launch *launch, tsp_error *error) noexcept;

@@ -1,0 +1,283 @@
+/*
+ * The part of NCCL that is emulated, between ranks of one process: messages match by pair in the order in which they were
+ * sent, and a group of them is one piece of work of its stream.
+ *
+ * TSP_EMULATED_NCCL_FAILS: number of the group, counted over the process, with which a communicator begins to fail.
+ */
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "emulated_runtime.h"
+
+namespace {
+
+enum Result : int {
+    SUCCESS = 0,
+    INVALID_ARGUMENT = 4,
+    INVALID_USAGE = 5,
+    REMOTE_ERROR = 6,
+    IN_PROGRESS = 7,
+};
+
+struct UniqueId {
+    char text[128];
+};
+
+struct Message {
+    const void *data;
+    size_t bytes;
+    bool taken = false;
+};
+
+/* What the ranks of one communicator share. */
+struct World {
+    explicit World(int size) : mailboxes(static_cast<size_t>(size) * static_cast<size_t>(size)) {}
+
+    std::deque<std::shared_ptr<Message>> &mailbox(int from, int to, int size) {
+        return mailboxes[static_cast<size_t>(from * size + to)];
+    }
+
+    std::mutex lock;
+    std::condition_variable changed;
+    std::vector<std::deque<std::shared_ptr<Message>>> mailboxes;
+    int joined = 0;
+    bool aborted = false;
+};
+
+std::mutex worlds_lock;
+std::map<std::string, std::weak_ptr<World>> worlds;
+std::atomic<int> ids{0};
+std::atomic<long> groups{0};
+
+long failing_group() {
+    const char *text = std::getenv("TSP_EMULATED_NCCL_FAILS");
+    return text == nullptr ? -1 : std::strtol(text, nullptr, 10);
+}
+
+} // namespace
+
+struct tsp_emulated_comm {
+    std::shared_ptr<World> world;
+    int rank;
+    int size;
+    std::atomic<int> state{SUCCESS};
+};
+
+namespace {
+
+using Comm = tsp_emulated_comm;
+
+struct Transfer {
+    Comm *comm;
+    cudaStream_t stream;
+    int peer;
+    const void *source; /* of a message to peer */
+    void *target;       /* of a message from peer */
+    size_t bytes;
+};
+
+thread_local int group_depth = 0;
+thread_local std::vector<Transfer> group;
+
+size_t element_bytes(int dtype) {
+    constexpr size_t BYTES[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2};
+    return BYTES[dtype];
+}
+
+/* All of a group on one stream: first every message is sent, then those of the peers are taken. */
+void exchange(const std::vector<Transfer> &transfers) {
+    Comm &comm = *transfers.front().comm;
+    World &world = *comm.world;
+    std::unique_lock<std::mutex> held(world.lock);
+    std::vector<std::shared_ptr<Message>> sent;
+    for (const Transfer &transfer : transfers) {
+        if (transfer.source != nullptr) {
+            sent.push_back(std::make_shared<Message>(Message{transfer.source, transfer.bytes}));
+            world.mailbox(comm.rank, transfer.peer, comm.size).push_back(sent.back());
+        }
+    }
+    world.changed.notify_all();
+    for (const Transfer &transfer : transfers) {
+        if (transfer.target == nullptr) {
+            continue;
+        }
+        auto &mailbox = world.mailbox(transfer.peer, comm.rank, comm.size);
+        world.changed.wait(held, [&] { return world.aborted || !mailbox.empty(); });
+        if (world.aborted) {
+            return;
+        }
+        const std::shared_ptr<Message> message = mailbox.front();
+        mailbox.pop_front();
+        if (message->bytes != transfer.bytes) {
+            comm.state = INVALID_USAGE;
+        }
+        std::memmove(transfer.target, message->data, std::min(message->bytes, transfer.bytes));
+        message->taken = true;
+        world.changed.notify_all();
+    }
+    for (const auto &message : sent) {
+        world.changed.wait(held, [&] { return world.aborted || message->taken; });
+    }
+}
+
+int submit(const Transfer &transfer) {
+    group.push_back(transfer);
+    return SUCCESS;
+}
+
+int flush() {
+    std::vector<Transfer> all;
+    all.swap(group);
+    while (!all.empty()) {
+        std::vector<Transfer> together;
+        std::vector<Transfer> rest;
+        for (const Transfer &transfer : all) {
+            const bool same = transfer.comm == all.front().comm && transfer.stream == all.front().stream;
+            (same ? together : rest).push_back(transfer);
+        }
+        Comm &comm = *together.front().comm;
+        if (groups++ == failing_group()) {
+            comm.state = REMOTE_ERROR;
+        }
+        if (comm.state == SUCCESS) {
+            tspEmulatorEnqueue(together.front().stream, [together] { exchange(together); });
+        }
+        all.swap(rest);
+    }
+    return SUCCESS;
+}
+
+} // namespace
+
+TSP_EMULATED_API int ncclGetVersion(int *version) {
+    *version = 23007;
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclGetUniqueId(UniqueId *id) {
+    std::memset(id, 0, sizeof *id);
+    std::snprintf(id->text, sizeof id->text, "emulated communicator %d", ids++);
+    return SUCCESS;
+}
+
+/* Done when all ranks have come; until then the communicator is in progress, whatever the configuration says. */
+TSP_EMULATED_API int ncclCommInitRankConfig(Comm **comm, int size, UniqueId id, int rank, void *) {
+    if (size < 1 || rank < 0 || rank >= size) {
+        return INVALID_ARGUMENT;
+    }
+    const std::lock_guard<std::mutex> held(worlds_lock);
+    std::shared_ptr<World> world = worlds[id.text].lock();
+    if (world == nullptr) {
+        world = std::make_shared<World>(size);
+        worlds[id.text] = world;
+    }
+    ++world->joined;
+    *comm = new Comm{world, rank, size};
+    return IN_PROGRESS;
+}
+
+TSP_EMULATED_API int ncclCommGetAsyncError(Comm *comm, int *state) {
+    const std::lock_guard<std::mutex> held(worlds_lock);
+    *state = comm->world->joined < comm->size ? static_cast<int>(IN_PROGRESS) : comm->state.load();
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclCommFinalize(Comm *) {
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclCommAbort(Comm *comm) {
+    {
+        const std::lock_guard<std::mutex> held(comm->world->lock);
+        comm->world->aborted = true;
+    }
+    comm->world->changed.notify_all();
+    /* Work of streams may still look at it: it is left where it is, as after any abort. */
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclCommDestroy(Comm *comm) {
+    delete comm;
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclGroupStart() {
+    ++group_depth;
+    return SUCCESS;
+}
+
+TSP_EMULATED_API int ncclGroupEnd() {
+    return --group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
+}
+
+TSP_EMULATED_API int
+ncclSend(const void *data, size_t count, int dtype, int peer, Comm *comm, cudaStream_t stream) {
+    if (peer < 0 || peer >= comm->size) {
+        return INVALID_ARGUMENT;
+    }
+    submit({comm, stream, peer, data, nullptr, count * element_bytes(dtype)});
+    return group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
+}
+
+TSP_EMULATED_API int ncclRecv(void *data, size_t count, int dtype, int peer, Comm *comm, cudaStream_t stream) {
+    if (peer < 0 || peer >= comm->size) {
+        return INVALID_ARGUMENT;
+    }
+    submit({comm, stream, peer, nullptr, data, count * element_bytes(dtype)});
+    return group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
+}
+
+TSP_EMULATED_API int ncclBroadcast(
+    const void *source, void *target, size_t count, int dtype, int root, Comm *comm, cudaStream_t stream) {
+    ncclGroupStart();
+    if (comm->rank == root) {
+        for (int peer = 0; peer < comm->size; ++peer) {
+            if (peer != root) {
+                ncclSend(source, count, dtype, peer, comm, stream);
+            }
+        }
+        if (source != target) {
+            ncclSend(source, count, dtype, root, comm, stream);
+            ncclRecv(target, count, dtype, root, comm, stream);
+        }
+    } else {
+        ncclRecv(target, count, dtype, root, comm, stream);
+    }
+    return ncclGroupEnd();
+}
+
+TSP_EMULATED_API int
+ncclAllGather(const void *source, void *target, size_t count, int dtype, Comm *comm, cudaStream_t stream) {
+    ncclGroupStart();
+    for (int peer = 0; peer < comm->size; ++peer) {
+        ncclSend(source, count, dtype, peer, comm, stream);
+        ncclRecv(
+            static_cast<char *>(target) + static_cast<size_t>(peer) * count * element_bytes(dtype),
+            count,
+            dtype,
+            peer,
+            comm,
+            stream);
+    }
+    return ncclGroupEnd();
+}
+
+TSP_EMULATED_API const char *ncclGetErrorString(int result) {
+    return result == SUCCESS       ? "no error"
+        : result == REMOTE_ERROR   ? "remote process exited or there was a network error"
+        : result == IN_PROGRESS    ? "NCCL operation in progress"
+        : result == INVALID_USAGE  ? "invalid usage"
+                                   : "invalid argument";
+}
+
+TSP_EMULATED_API const char *ncclGetLastError(Comm *) {
+    return "";
+}
