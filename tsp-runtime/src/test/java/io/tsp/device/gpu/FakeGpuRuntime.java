@@ -7,6 +7,7 @@ import io.tsp.ffm.GpuRuntime;
 import io.tsp.ffm.Memory;
 import io.tsp.tensor.SystemClock;
 import java.lang.foreign.Arena;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -35,6 +36,7 @@ public final class FakeGpuRuntime implements GpuRuntime {
     private final Set<Integer> broken = ConcurrentHashMap.newKeySet();
     private final ThreadLocal<Integer> current = ThreadLocal.withInitial(() -> -1);
     private volatile boolean delays = true;
+    private volatile long leastDelay;
     private volatile double millisPerNano = 1e-6;
 
     private record Block(int device, long bytes, Arena arena) {}
@@ -78,6 +80,11 @@ public final class FakeGpuRuntime implements GpuRuntime {
         delays = false;
     }
 
+    /** All work begins at least so late from now on. */
+    void dawdle(Duration delay) {
+        leastDelay = delay.toNanos();
+    }
+
     /** From now on the vendor tells another time between events than passes. */
     void stretchTime(double factor) {
         millisPerNano = 1e-6 * factor;
@@ -118,7 +125,7 @@ public final class FakeGpuRuntime implements GpuRuntime {
     }
 
     private synchronized long delay() {
-        return delays && random.nextInt(4) == 0 ? random.nextInt(SLOWEST_NANOS) : 0;
+        return leastDelay + (delays && random.nextInt(4) == 0 ? random.nextInt(SLOWEST_NANOS) : 0);
     }
 
     private Queue queue(long stream) {
