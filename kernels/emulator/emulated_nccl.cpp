@@ -1,10 +1,14 @@
 /*
  * The part of NCCL that is emulated, between ranks of one process: messages match by pair in the order in which they were
- * sent, and a group of them is one piece of work of its stream.
+ * sent, and a group of them is one piece of work of its stream. It is as unpleasant as the real one may be: a group is put
+ * on its stream some time after the call that ends it, and until then the communicator is in progress and takes no other;
+ * and of the groups that one thread issues, whatever their communicators, one runs at a time, as if it filled the GPU.
  *
- * TSP_EMULATED_NCCL_FAILS: number of the group, counted over the process, with which a communicator begins to fail.
+ * TSP_EMULATED_NCCL_FAILS: number of the group, counted on each communicator, with which its rank 1 refuses its work.
+ * TSP_EMULATED_NCCL_BREAKS: the same, but rank 1 finds the failure a while after it has begun to wait for its peers.
  */
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -12,7 +16,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "emulated_runtime.h"
@@ -49,17 +55,21 @@ struct World {
     std::condition_variable changed;
     std::vector<std::deque<std::shared_ptr<Message>>> mailboxes;
     int joined = 0;
-    bool aborted = false;
 };
 
 std::mutex worlds_lock;
 std::map<std::string, std::weak_ptr<World>> worlds;
 std::atomic<int> ids{0};
-std::atomic<long> groups{0};
 
-long failing_group() {
-    const char *text = std::getenv("TSP_EMULATED_NCCL_FAILS");
-    return text == nullptr ? -1 : std::strtol(text, nullptr, 10);
+long setting(const char *name) {
+    const char *text = std::getenv(name);
+    return text == nullptr || *text == '\0' ? -1 : std::strtol(text, nullptr, 10);
+}
+
+/* Up to a third of a millisecond, by chance. */
+void dawdle() {
+    thread_local std::minstd_rand random{std::random_device{}()};
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
 }
 
 } // namespace
@@ -68,7 +78,9 @@ struct tsp_emulated_comm {
     std::shared_ptr<World> world;
     int rank;
     int size;
+    long groups = 0;
     std::atomic<int> state{SUCCESS};
+    std::atomic<bool> aborted{false};
 };
 
 namespace {
@@ -84,6 +96,9 @@ struct Transfer {
     size_t bytes;
 };
 
+/* What a rank's GPU has room for. */
+thread_local std::shared_ptr<std::mutex> gpu = std::make_shared<std::mutex>();
+
 thread_local int group_depth = 0;
 thread_local std::vector<Transfer> group;
 
@@ -92,8 +107,14 @@ size_t element_bytes(int dtype) {
     return BYTES[dtype];
 }
 
+/* Whether a call may use a communicator. */
+bool is_usable(const Comm *comm) {
+    return !comm->aborted && comm->state != IN_PROGRESS;
+}
+
 /* All of a group on one stream: first every message is sent, then those of the peers are taken. */
 void exchange(const std::vector<Transfer> &transfers) {
+    dawdle();
     Comm &comm = *transfers.front().comm;
     World &world = *comm.world;
     std::unique_lock<std::mutex> held(world.lock);
@@ -110,8 +131,8 @@ void exchange(const std::vector<Transfer> &transfers) {
             continue;
         }
         auto &mailbox = world.mailbox(transfer.peer, comm.rank, comm.size);
-        world.changed.wait(held, [&] { return world.aborted || !mailbox.empty(); });
-        if (world.aborted) {
+        world.changed.wait(held, [&] { return comm.aborted || !mailbox.empty(); });
+        if (comm.aborted) {
             return;
         }
         const std::shared_ptr<Message> message = mailbox.front();
@@ -124,13 +145,52 @@ void exchange(const std::vector<Transfer> &transfers) {
         world.changed.notify_all();
     }
     for (const auto &message : sent) {
-        world.changed.wait(held, [&] { return world.aborted || message->taken; });
+        world.changed.wait(held, [&] { return comm.aborted || message->taken; });
     }
 }
 
+/* Waits for peers that will not come. */
+void hang(Comm &comm) {
+    std::thread([&comm] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        comm.state = REMOTE_ERROR;
+    }).detach();
+    std::unique_lock<std::mutex> held(comm.world->lock);
+    comm.world->changed.wait(held, [&comm] { return comm.aborted.load(); });
+}
+
 int submit(const Transfer &transfer) {
+    if (!is_usable(transfer.comm)) {
+        return INVALID_USAGE;
+    }
     group.push_back(transfer);
     return SUCCESS;
+}
+
+/* Puts transfers of one communicator on their stream, later. */
+void put(const std::vector<Transfer> &together) {
+    Comm &comm = *together.front().comm;
+    const long number = comm.groups++;
+    if (comm.rank == 1 && number == setting("TSP_EMULATED_NCCL_FAILS")) {
+        comm.state = REMOTE_ERROR;
+    }
+    if (comm.state != SUCCESS) {
+        return;
+    }
+    const bool breaks = comm.rank == 1 && number == setting("TSP_EMULATED_NCCL_BREAKS");
+    comm.state = IN_PROGRESS;
+    std::thread([&comm, together, breaks, room = gpu] {
+        dawdle();
+        tspEmulatorEnqueue(together.front().stream, [&comm, together, breaks, room] {
+            const std::lock_guard<std::mutex> alone(*room);
+            if (breaks) {
+                hang(comm);
+            } else {
+                exchange(together);
+            }
+        });
+        comm.state = SUCCESS;
+    }).detach();
 }
 
 int flush() {
@@ -143,16 +203,10 @@ int flush() {
             const bool same = transfer.comm == all.front().comm && transfer.stream == all.front().stream;
             (same ? together : rest).push_back(transfer);
         }
-        Comm &comm = *together.front().comm;
-        if (groups++ == failing_group()) {
-            comm.state = REMOTE_ERROR;
-        }
-        if (comm.state == SUCCESS) {
-            tspEmulatorEnqueue(together.front().stream, [together] { exchange(together); });
-        }
+        put(together);
         all.swap(rest);
     }
-    return SUCCESS;
+    return IN_PROGRESS;
 }
 
 } // namespace
@@ -185,6 +239,9 @@ TSP_EMULATED_API int ncclCommInitRankConfig(Comm **comm, int size, UniqueId id, 
 }
 
 TSP_EMULATED_API int ncclCommGetAsyncError(Comm *comm, int *state) {
+    if (comm->aborted) {
+        return INVALID_USAGE;
+    }
     const std::lock_guard<std::mutex> held(worlds_lock);
     *state = comm->world->joined < comm->size ? static_cast<int>(IN_PROGRESS) : comm->state.load();
     return SUCCESS;
@@ -196,8 +253,15 @@ TSP_EMULATED_API int ncclCommFinalize(Comm *) {
 
 TSP_EMULATED_API int ncclCommAbort(Comm *comm) {
     {
-        const std::lock_guard<std::mutex> held(comm->world->lock);
-        comm->world->aborted = true;
+        World &world = *comm->world;
+        const std::lock_guard<std::mutex> held(world.lock);
+        if (comm->aborted.exchange(true)) {
+            return INVALID_USAGE;
+        }
+        /* What it sent may be freed now: peers wait for it until they are aborted, too. */
+        for (int peer = 0; peer < comm->size; ++peer) {
+            world.mailbox(comm->rank, peer, comm->size).clear();
+        }
     }
     comm->world->changed.notify_all();
     /* Work of streams may still look at it: it is left where it is, as after any abort. */
@@ -222,16 +286,16 @@ TSP_EMULATED_API int ncclSend(const void *data, size_t count, int dtype, int pee
     if (peer < 0 || peer >= comm->size) {
         return INVALID_ARGUMENT;
     }
-    submit({comm, stream, peer, data, nullptr, count * element_bytes(dtype)});
-    return group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
+    const int code = submit({comm, stream, peer, data, nullptr, count * element_bytes(dtype)});
+    return code == SUCCESS && group_depth == 0 ? flush() : code;
 }
 
 TSP_EMULATED_API int ncclRecv(void *data, size_t count, int dtype, int peer, Comm *comm, cudaStream_t stream) {
     if (peer < 0 || peer >= comm->size) {
         return INVALID_ARGUMENT;
     }
-    submit({comm, stream, peer, nullptr, data, count * element_bytes(dtype)});
-    return group_depth == 0 ? flush() : static_cast<int>(SUCCESS);
+    const int code = submit({comm, stream, peer, nullptr, data, count * element_bytes(dtype)});
+    return code == SUCCESS && group_depth == 0 ? flush() : code;
 }
 
 TSP_EMULATED_API int ncclBroadcast(
@@ -267,6 +331,15 @@ TSP_EMULATED_API int ncclAllGather(
             stream);
     }
     return ncclGroupEnd();
+}
+
+/* NCCL's sums have no order that could be promised, so nobody here may ask for them. */
+TSP_EMULATED_API int ncclReduceScatter(const void *, void *, size_t, int, int, Comm *, cudaStream_t) {
+    return INVALID_USAGE;
+}
+
+TSP_EMULATED_API int ncclAllReduce(const void *, void *, size_t, int, int, Comm *, cudaStream_t) {
+    return INVALID_USAGE;
 }
 
 TSP_EMULATED_API const char *ncclGetErrorString(int result) {

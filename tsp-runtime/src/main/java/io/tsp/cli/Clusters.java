@@ -6,33 +6,27 @@ import io.tsp.ffm.MpiTable;
 import io.tsp.ffm.NativeLibraries;
 import io.tsp.ffm.NativeLibrary;
 import io.tsp.ffm.NativeLibraryException;
+import io.tsp.launch.Launcher;
+import io.tsp.launch.Place;
 import io.tsp.program.Cluster;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import org.jspecify.annotations.Nullable;
 
 /** Where ranks come from: this process makes them all, or a launcher has started a process for each. */
 final class Clusters implements AutoCloseable {
-    /** Of Open MPI's mpirun; of MPICH's and its relatives'; of srun. A launcher inside another speaks first. */
-    private static final List<String> SIZES = List.of("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS");
-
-    private static final List<String> RANKS = List.of("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID");
-
     private final Hardware hardware;
-    private final @Nullable MpiWorld world;
+    private final Peers peers;
     private boolean failed;
 
-    private Clusters(Hardware hardware, @Nullable MpiWorld world) {
+    private Clusters(Hardware hardware, Peers peers) {
         this.hardware = hardware;
-        this.world = world;
+        this.peers = peers;
     }
 
     /** Ranks that a launcher has started; empty without a launcher, or if it has started only this process. */
     static OptionalInt launchedRanks(Map<String, String> environment) {
-        OptionalInt size = number(SIZES, environment);
-        return size.orElse(1) > 1 ? size : OptionalInt.empty();
+        return Launcher.of(environment).stream().mapToInt(Launcher::size).findFirst();
     }
 
     /** Whether this process prints and writes files: of those of a launcher only the first does. */
@@ -42,33 +36,32 @@ final class Clusters implements AutoCloseable {
 
     /** This process' number among those of a launcher; empty without one. */
     static OptionalInt launchedRank(Map<String, String> environment) {
-        return launchedRanks(environment).isEmpty() ? OptionalInt.empty() : number(RANKS, environment);
-    }
-
-    private static OptionalInt number(List<String> names, Map<String, String> environment) {
-        return names.stream()
-                .map(name -> environment.getOrDefault(name, ""))
-                .filter(value -> value.matches("\\d{1,9}"))
-                .mapToInt(Integer::parseInt)
-                .findFirst();
+        return Launcher.of(environment).stream().mapToInt(Launcher::rank).findFirst();
     }
 
     /**
      * Loads the native libraries and, under a launcher, joins the other processes.
      *
      * @throws NativeLibraryException if a library is missing or does not fit this build
+     * @throws io.tsp.launch.LaunchException if the other processes do not come
      */
     static Clusters open(Map<String, String> environment, RankOptions ranks) {
-        if (launchedRanks(environment).isEmpty()) {
-            return new Clusters(ranks.openHardware(environment), null);
+        Launcher launcher = Launcher.of(environment).orElse(null);
+        if (launcher == null) {
+            return new Clusters(ranks.openHardware(environment), Peers.NONE);
         }
         if (!ranks.isOnCpu()) {
-            throw new UsageException(
-                    "ranks on GPUs all live in one process; start it without a launcher, or use --device cpu");
+            Place place = Place.of(environment);
+            CudaHardware hardware = ranks.openCuda(environment);
+            return new Clusters(hardware, NcclPeers.join(hardware, launcher, place, ranks.deadline()));
+        }
+        if (!launcher.kind().startsMpi()) {
+            throw new UsageException(launcher.kind().title()
+                    + " starts ranks on GPUs; for ranks on CPUs start one process, or several with mpirun or srun");
         }
         CpuHardware hardware = CpuHardware.open();
         MpiTable table = MpiTable.open(NativeLibraries.standard().load(NativeLibrary.MPI));
-        return new Clusters(hardware, new MpiWorld(table));
+        return new Clusters(hardware, new MpiPeers(hardware, new MpiWorld(table)));
     }
 
     /** What a report calls what ranks compute on. */
@@ -83,7 +76,7 @@ final class Clusters implements AutoCloseable {
 
     /** Memory that is free for ranks of this process. */
     AvailableMemory memory() {
-        return hardware.memory();
+        return peers.memory(hardware);
     }
 
     /**
@@ -93,32 +86,28 @@ final class Clusters implements AutoCloseable {
      * @param deadline the longest wait
      */
     Cluster cluster(int ranks, int threads, Duration deadline) {
-        if (world == null) {
+        if (peers.size() == 1) {
             return hardware.cluster(ranks, threads, deadline);
         }
-        if (world.size() != ranks) {
+        if (peers.size() != ranks) {
             throw new UsageException("these options make " + ranks + " ranks, but the launcher has started "
-                    + world.size() + "; start as many processes as --degree times --dp");
+                    + peers.size() + "; start as many processes as --degree times --dp");
         }
-        if (!(hardware instanceof CpuHardware cpu)) {
-            throw new IllegalStateException("ranks of a launcher on " + hardware.name());
-        }
-        return new MpiCluster(cpu.libraries(), world, threads, deadline);
+        return peers.cluster(threads, deadline);
     }
 
     /**
      * Says that this rank cannot go on. It then leaves without its peers, who may wait for it in an exchange; the
      * launcher ends them when it sees how this process ended.
      */
-    void abandon() {
+    void abandon(RuntimeException cause) {
         failed = true;
+        peers.fail(String.valueOf(cause.getMessage()));
     }
 
     @Override
     public void close() {
-        if (world != null && !failed) {
-            world.close();
-        }
+        peers.close(failed);
         hardware.close();
     }
 }

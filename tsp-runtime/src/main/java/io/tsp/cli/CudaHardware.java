@@ -13,6 +13,7 @@ import io.tsp.ffm.KernelTable;
 import io.tsp.ffm.NativeLibraries;
 import io.tsp.ffm.NativeLibrary;
 import io.tsp.ffm.NativeLibraryException;
+import io.tsp.ffm.Nccl;
 import io.tsp.program.Cluster;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -86,7 +87,7 @@ final class CudaHardware implements Hardware {
         List<Device> devices = new ArrayList<>();
         try {
             for (int rank = 0; rank < ranks; rank++) {
-                devices.add(device(rank));
+                devices.add(device(rank, rank % gpus.size()));
             }
         } catch (RuntimeException e) {
             devices.forEach(Device::close);
@@ -95,8 +96,23 @@ final class CudaHardware implements Hardware {
         return new LocalCluster(devices, deadline);
     }
 
-    private Device device(int rank) {
-        int gpu = rank % gpus.size();
+    /** Number of GPUs. */
+    int gpus() {
+        return gpus.size();
+    }
+
+    /** Makes a GPU that of the calling thread. */
+    void choose(int gpu) {
+        runtime.setDevice(gpu);
+    }
+
+    /** @throws NativeLibraryException if it is missing or too old */
+    Nccl nccl() {
+        return Nccl.load(libraries);
+    }
+
+    /** A rank on a GPU; closed by whoever asked for it. */
+    Device device(int rank, int gpu) {
         return new GpuDevice(
                 runtime,
                 new GpuDevice.Rank(rank, gpu, name(), syncCheck),
@@ -123,9 +139,16 @@ final class CudaHardware implements Hardware {
     public AvailableMemory memory() {
         return new AvailableMemory(
                 new Memory(Path.of("/")).usableBytes(),
-                IntStream.range(0, gpus.size())
-                        .mapToObj(gpu -> (long) (runtime.freeBytes(gpu) * USABLE_SHARE))
-                        .toList());
+                IntStream.range(0, gpus.size()).mapToObj(this::usableBytes).toList());
+    }
+
+    /** What is free for a process that has only one rank, on this GPU. */
+    AvailableMemory memory(int gpu) {
+        return new AvailableMemory(new Memory(Path.of("/")).usableBytes(), List.of(usableBytes(gpu)));
+    }
+
+    private long usableBytes(int gpu) {
+        return (long) (runtime.freeBytes(gpu) * USABLE_SHARE);
     }
 
     @Override

@@ -2,6 +2,7 @@ package io.tsp.cli;
 
 import io.tsp.report.DoctorReport.Finding;
 import io.tsp.report.DoctorReport.Level;
+import io.tsp.launch.Launcher;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -46,22 +47,11 @@ final class EnvironmentChecks {
             note("TSP_JAVA_OPTIONS", "adds options to tsp's JVM"),
             note("JAVA_TOOL_OPTIONS", "adds options to every JVM"),
             note("JDK_JAVA_OPTIONS", "adds options to the java command"),
-            prefix("NCCL_", "has no effect: this build runs on CPUs"),
+            prefix("NCCL_", "concerns only NCCL, which ranks of a launcher use with --device cuda"),
             prefix("RCCL_", "has no effect: this build runs on CPUs"),
-            prefix("CUDA_", "has no effect: this build runs on CPUs"),
+            prefix("CUDA_", "concerns only --device cuda"),
             prefix("HSA_", "has no effect: this build runs on CPUs"),
             prefix("GPU_MAX_HW_QUEUES", "has no effect: this build runs on CPUs"));
-
-    /** A variable that each launcher sets. */
-    private static final Map<String, String> LAUNCHERS = Map.of(
-            "OMPI_COMM_WORLD_SIZE",
-            "Open MPI",
-            "PMI_SIZE",
-            "MPICH",
-            "SLURM_STEP_NUM_TASKS",
-            "srun",
-            "TORCHELASTIC_RUN_ID",
-            "torchrun");
 
     private final Map<String, String> environment;
 
@@ -113,21 +103,24 @@ final class EnvironmentChecks {
     }
 
     private Finding launchers() {
-        List<String> present = LAUNCHERS.keySet().stream()
-                .filter(environment::containsKey)
-                .sorted()
-                .toList();
+        List<Launcher.Kind> present = Launcher.present(environment);
         return switch (present.size()) {
             case 0 -> Finding.ok("launcher", "none: all ranks are made in one process");
-            case 1 ->
-                Finding.ok(
+            case 1 -> {
+                Launcher.Kind kind = present.getFirst();
+                yield Finding.ok(
                         "launcher",
-                        LAUNCHERS.get(present.getFirst()) + ", " + environment.get(present.getFirst()) + " ("
-                                + present.getFirst() + ")");
+                        kind.title() + ", " + environment.get(kind.sizeVariable()) + " (" + kind.sizeVariable() + ")");
+            }
             default ->
                 Finding.warning(
                         "launcher",
-                        "several at once: " + String.join(", ", present),
+                        "several at once: "
+                                + String.join(
+                                        ", ",
+                                        present.stream()
+                                                .map(Launcher.Kind::sizeVariable)
+                                                .toList()),
                         "start with one launcher, or unset what is left over from another");
         };
     }

@@ -130,7 +130,7 @@ final class EvalCommand implements Callable<Integer> {
                 return run(runner, input, file);
             }
         } catch (RuntimeException e) {
-            clusters.abandon();
+            clusters.abandon(e);
             throw e;
         }
     }

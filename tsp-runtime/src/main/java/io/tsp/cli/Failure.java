@@ -12,6 +12,7 @@ import io.tsp.ffm.GpuOutOfMemoryException;
 import io.tsp.ffm.NativeException;
 import io.tsp.ffm.NativeLibraryException;
 import io.tsp.ffm.Status;
+import io.tsp.launch.LaunchException;
 import io.tsp.model.ModelException;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -43,6 +44,7 @@ record Failure(ExitCode code, String sentence) {
                     case ModelException e ->
                         e.part() == ModelException.Part.CONFIG ? ExitCode.MODEL_CONFIG : ExitCode.MODEL_FILE;
                     case CommunicationException _ -> ExitCode.PEER_LOST;
+                    case LaunchException e -> code(e.reason());
                     case DeadlineException _ -> ExitCode.DEADLINE;
                     case RanksDisagreeException _ -> ExitCode.RANKS_DISAGREE;
                     case StorageException _ -> ExitCode.STORAGE;
@@ -52,6 +54,15 @@ record Failure(ExitCode code, String sentence) {
                     case NativeException e when isUnsupported(e.status()) -> ExitCode.LIBRARY;
                     default -> null;
                 });
+    }
+
+    private static ExitCode code(LaunchException.Reason reason) {
+        return switch (reason) {
+            case SETTINGS -> ExitCode.USAGE;
+            case DEADLINE -> ExitCode.DEADLINE;
+            case PEER_LOST -> ExitCode.PEER_LOST;
+            case RANKS_DISAGREE -> ExitCode.RANKS_DISAGREE;
+        };
     }
 
     private static boolean isUnsupported(Status status) {

@@ -1,9 +1,11 @@
 package io.tsp.cli;
 
+import io.tsp.launch.LaunchException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
@@ -115,10 +117,16 @@ public final class Main {
 
     /** Ranks of a launcher fail alike for the same reason; which one speaks says the number. */
     private static void say(Terminal terminal, String sentence) {
-        Map<String, String> environment = terminal.environment();
-        String rank = Clusters.launchedRank(environment).isPresent()
-                ? " rank " + Clusters.launchedRank(environment).getAsInt()
-                : "";
-        terminal.err().println("tsp" + rank + ": " + sentence);
+        terminal.err().println("tsp" + speaker(terminal.environment()) + ": " + sentence);
+    }
+
+    private static String speaker(Map<String, String> environment) {
+        try {
+            OptionalInt rank = Clusters.launchedRank(environment);
+            return rank.isPresent() ? " rank " + rank.getAsInt() : "";
+        } catch (LaunchException e) {
+            // This is what will be said.
+            return "";
+        }
     }
 }

@@ -29,8 +29,8 @@ final class RankOptions {
             names = "--device",
             paramLabel = "KIND",
             description =
-                    "What ranks compute on: cpu, or cuda for NVIDIA GPUs, over which ranks are dealt in turn. Default:"
-                            + " cpu.")
+                    "What ranks compute on: cpu, or cuda for NVIDIA GPUs, over which ranks are dealt in turn; with a"
+                            + " launcher each process has one. Default: cpu.")
     private String device = CPU;
 
     @Option(
@@ -64,7 +64,12 @@ final class RankOptions {
 
     /** Loads what ranks compute with. */
     Hardware openHardware(Map<String, String> environment) {
-        return device.equals(CUDA) ? CudaHardware.open(environment, syncCheck) : CpuHardware.open();
+        return isOnCpu() ? CpuHardware.open() : openCuda(environment);
+    }
+
+    /** Loads what ranks on NVIDIA's GPUs compute with. */
+    CudaHardware openCuda(Map<String, String> environment) {
+        return CudaHardware.open(environment, syncCheck);
     }
 
     boolean isOnCpu() {

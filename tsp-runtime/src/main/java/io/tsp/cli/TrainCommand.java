@@ -146,7 +146,7 @@ final class TrainCommand implements Callable<Integer> {
             TrainingRun run = new TrainingRun(terminal, plan, model, tokenizer, data, settings, state, schemes.ranks());
             return run.execute(store, clusters, log, trace);
         } catch (RuntimeException e) {
-            clusters.abandon();
+            clusters.abandon(e);
             throw e;
         }
     }

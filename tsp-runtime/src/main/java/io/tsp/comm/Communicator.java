@@ -62,6 +62,14 @@ public interface Communicator extends AutoCloseable {
      */
     void agree(long fingerprint);
 
+    /**
+     * To be called when streams have come to an end: exchanges that were given up may let them go on with bytes that never
+     * came.
+     *
+     * @throws RuntimeException the first failure, here or on a peer
+     */
+    default void requireIntact() {}
+
     /** Makes every wait, here and on peers where that is possible, fail with the first cause that is given. */
     void abort(RuntimeException cause);
 

@@ -8,6 +8,9 @@ public interface Transfers extends OrderedSum {
     /** Copies bytes that do not overlap, to or from memory of any rank of this process. */
     void copy(long target, long source, long bytes);
 
+    /** Lets another library put its work on this stream: on GPUs the calls that work makes find the right one chosen. */
+    void issue(Runnable work);
+
     /** A marker behind everything that this stream was given so far. */
     Stream.Event mark();
 

@@ -144,8 +144,10 @@ final class Executor {
         } catch (RuntimeException e) {
             // Work on a GPU fails when nobody looks; peers would wait for this rank.
             communicator.abort(e);
+            communicator.requireIntact();
             throw e;
         }
+        communicator.requireIntact();
     }
 
     /** What happened in the last run; call after {@link #synchronize}. */

@@ -214,6 +214,8 @@ class EvalCommandTest {
         assertTrue(Clusters.speaks(Map.of("SLURM_STEP_NUM_TASKS", "1", "SLURM_PROCID", "3")));
         assertTrue(Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "x")).isEmpty());
         assertEquals(
-                3, Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "3")).getAsInt());
+                3,
+                Clusters.launchedRanks(Map.of("OMPI_COMM_WORLD_SIZE", "3", "OMPI_COMM_WORLD_RANK", "2"))
+                        .getAsInt());
     }
 }

@@ -159,11 +159,27 @@ class ExitCodeTest {
     }
 
     @Test
-    void aLauncherCannotRunGpus() throws IOException {
+    void ranksOnGpusMustKnowWhereToMeet() throws IOException {
         Map<String, String> launched = Map.of("OMPI_COMM_WORLD_SIZE", "3", "OMPI_COMM_WORLD_RANK", "1");
         Cli cli = Cli.in(launched, tiny("--device", "cuda"));
         assertEquals(ExitCode.USAGE.code(), cli.code());
-        assertTrue(cli.err().contains("ranks on GPUs all live in one process"), cli.err());
+        assertTrue(cli.err().contains("set TSP_RENDEZVOUS=host:port"), cli.err());
+        assertEquals(1, cli.err().lines().count(), cli.err());
+    }
+
+    @Test
+    void aLauncherThatSaysTooLittleIsOneSentence() throws IOException {
+        Cli cli = Cli.in(Map.of("OMPI_COMM_WORLD_SIZE", "3"), tiny());
+        assertEquals(ExitCode.USAGE.code(), cli.code());
+        assertTrue(cli.err().contains("OMPI_COMM_WORLD_RANK does not say which one this is"), cli.err());
+        assertEquals(1, cli.err().lines().count(), cli.err());
+    }
+
+    @Test
+    void torchrunStartsNoRanksOnCpus() throws IOException {
+        Cli cli = Cli.in(Map.of("RANK", "1", "WORLD_SIZE", "2"), tiny("--scheme", "tsp"));
+        assertEquals(ExitCode.USAGE.code(), cli.code());
+        assertTrue(cli.err().startsWith("tsp rank 1: torchrun starts ranks on GPUs"), cli.err());
     }
 
     @Test

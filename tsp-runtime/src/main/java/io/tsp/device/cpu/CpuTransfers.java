@@ -26,6 +26,11 @@ public final class CpuTransfers implements Transfers {
     }
 
     @Override
+    public void issue(Runnable work) {
+        work.run();
+    }
+
+    @Override
     public Stream.Event mark() {
         long now = SystemClock.nanos();
         return () -> now;

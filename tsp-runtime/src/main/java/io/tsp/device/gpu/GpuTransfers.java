@@ -31,6 +31,11 @@ final class GpuTransfers implements Transfers {
     }
 
     @Override
+    public void issue(Runnable work) {
+        device.issue(stream, work);
+    }
+
+    @Override
     public Stream.Event mark() {
         return stream.mark();
     }

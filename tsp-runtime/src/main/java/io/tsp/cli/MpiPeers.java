@@ -1,0 +1,35 @@
+package io.tsp.cli;
+
+import io.tsp.comm.mpi.MpiWorld;
+import io.tsp.evaluate.AvailableMemory;
+import io.tsp.program.Cluster;
+import java.time.Duration;
+
+/** Processes with a rank on the CPU each. */
+record MpiPeers(CpuHardware hardware, MpiWorld world) implements Peers {
+    @Override
+    public int size() {
+        return world.size();
+    }
+
+    @Override
+    public AvailableMemory memory(Hardware hardware) {
+        return hardware.memory();
+    }
+
+    @Override
+    public Cluster cluster(int threads, Duration deadline) {
+        return new MpiCluster(hardware.libraries(), world, threads, deadline);
+    }
+
+    /** The launcher ends the others when it sees how this process ended. */
+    @Override
+    public void fail(String sentence) {}
+
+    @Override
+    public void close(boolean failed) {
+        if (!failed) {
+            world.close();
+        }
+    }
+}
