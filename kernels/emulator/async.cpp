@@ -189,7 +189,9 @@ void begin_async(unsigned char *shared, size_t shared_bytes) {
         async_state.picture = std::make_unique<unsigned char[]>(shared_bytes);
         async_state.picture_bytes = shared_bytes;
     }
-    std::memcpy(async_state.picture.get(), shared, shared_bytes);
+    if (shared_bytes > 0) {
+        std::memcpy(async_state.picture.get(), shared, shared_bytes);
+    }
 }
 
 void end_async_thread(const char *kernel, int thread) {
