@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import org.bytedeco.cuda.global.cudart;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -24,7 +25,6 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.bytedeco.cuda.global.cudart;
 
 /** One function of CUDA, called through jextract's bindings and through JavaCPP's JNI. It needs no GPU, but its driver. */
 @State(Scope.Thread)
@@ -36,8 +36,9 @@ import org.bytedeco.cuda.global.cudart;
 public class CudaDowncallBenchmark {
     private final Arena arena = Arena.ofConfined();
     private final MemorySegment version = arena.allocate(ValueLayout.JAVA_INT);
-    private final IntBuffer versionOfJni =
-            ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.nativeOrder()).asIntBuffer();
+    private final IntBuffer versionOfJni = ByteBuffer.allocateDirect(Integer.BYTES)
+            .order(ByteOrder.nativeOrder())
+            .asIntBuffer();
     private MemorySegment function = MemorySegment.NULL;
 
     /** Why this cannot be measured here; empty if it can. */

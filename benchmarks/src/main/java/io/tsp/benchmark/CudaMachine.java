@@ -6,9 +6,9 @@ import io.tsp.device.gpu.VendorKernels;
 import io.tsp.ffm.CublasLt;
 import io.tsp.ffm.CudaRuntime;
 import io.tsp.ffm.GpuLibraries;
-import io.tsp.ffm.KernelTable;
 import io.tsp.ffm.GpuMatmul;
 import io.tsp.ffm.GpuRuntime;
+import io.tsp.ffm.KernelTable;
 import io.tsp.ffm.MatmulSpec;
 import io.tsp.ffm.MatmulSpec.Dtype;
 import io.tsp.ffm.MatmulSpec.Matrix;
@@ -67,8 +67,8 @@ final class CudaMachine implements Machine {
         try (CublasLt cublas = CublasLt.load(libraries, runtime, GPU);
                 GpuMatmul product = cublas.matmul(spec(dtype))) {
             long workspace = runtime.allocate(GPU, Math.max(1, product.workspaceBytes()));
-            double seconds = best(stream ->
-                    product.execute(memory, memory + bytes, 0, memory + 2 * bytes, workspace, stream));
+            double seconds =
+                    best(stream -> product.execute(memory, memory + bytes, 0, memory + 2 * bytes, workspace, stream));
             runtime.free(GPU, workspace);
             return 2 * Math.pow(PEAK_SIZE, 3) / seconds / 1e9;
         } finally {

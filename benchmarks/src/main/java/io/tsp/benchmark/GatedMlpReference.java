@@ -37,6 +37,7 @@ final class GatedMlpReference {
 
     /** 64 elements of the token's row of y, from a multiple of 64 on. */
     double[] output(int panel) {
-        return WeightPanel.read(bench, op.down(), panel, activations.length, false).products(activations, precision);
+        return WeightPanel.read(bench, op.down(), panel, activations.length, false)
+                .products(activations, precision);
     }
 }

@@ -93,8 +93,7 @@ public class PackBenchmark {
         for (int i = 0; i < source.length; i += STEP) {
             int row = i / depth;
             int k = i % depth;
-            int inPanel =
-                    WeightPanel.place(k, row % rowsOfPanel, op.panels().dtype(), depth, layout == Layout.GATE_UP);
+            int inPanel = WeightPanel.place(k, row % rowsOfPanel, op.panels().dtype(), depth, layout == Layout.GATE_UP);
             int place = row / rowsOfPanel * depth * COLUMNS + inPanel;
             Check.requireEqual("packing", place, panels[place], precision.store(source[i]));
         }

@@ -17,7 +17,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -37,7 +37,7 @@ final class Workbench implements AutoCloseable {
     private final List<Buffer> buffers = new ArrayList<>();
 
     /** Each has a device of its own, so that none holds up another where ranks meet. */
-    private final Map<Stream, Device> streams = new IdentityHashMap<>();
+    private final Map<Stream, Device> streams = new LinkedHashMap<>();
 
     private final Random random = new Random(SEED);
 
