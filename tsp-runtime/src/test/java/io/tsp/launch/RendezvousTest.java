@@ -281,7 +281,7 @@ class RendezvousTest {
                 out.writeLong(0);
                 out.writeLong(Long.MAX_VALUE);
             }
-            case 2 -> new Frame.Come(0, "all", List.of(0, 1), 0, 0, 1000, bytes("I am rank 0")).write(out);
+            case 2 -> new Frame.Come(0, "other", List.of(0, 1), 0, 0, 1000, bytes("I am rank 0")).write(out);
             default -> {
                 out.writeByte(77);
                 out.writeInt(0);
