@@ -1,8 +1,8 @@
 package io.tsp.cli;
 
+import io.tsp.launch.Launcher;
 import io.tsp.report.DoctorReport.Finding;
 import io.tsp.report.DoctorReport.Level;
-import io.tsp.launch.Launcher;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;

@@ -58,7 +58,7 @@ final class NvidiaChecks {
         try {
             file = libraries.find(library);
         } catch (NativeLibraryException e) {
-            missing.add(name);
+            miss(name, library);
             findings.add(Finding.note(name, "none", sentence(e)));
             return;
         }
@@ -66,8 +66,15 @@ final class NvidiaChecks {
         try {
             findings.add(before, Finding.ok(name, version.apply(file) + ", " + file));
         } catch (NativeLibraryException | GpuException e) {
-            missing.add("usable " + name);
+            miss("usable " + name, library);
             findings.add(before, Finding.note(name, file.toString(), sentence(e)));
+        }
+    }
+
+    /** Ranks of one process do without NCCL. */
+    private void miss(String name, GpuLibrary library) {
+        if (library != GpuLibrary.NCCL) {
+            missing.add(name);
         }
     }
 

@@ -32,8 +32,7 @@ sealed interface Frame {
      * @param patienceMillis after which the sender wants to know who is missing
      * @param value what the sender gives
      */
-    record Come(
-            long id, String what, List<Integer> ranks, long sequence, int index, long patienceMillis, byte[] value)
+    record Come(long id, String what, List<Integer> ranks, long sequence, int index, long patienceMillis, byte[] value)
             implements Frame {}
 
     /** All have come; what each gives, in the order of the ranks. */
@@ -143,8 +142,7 @@ sealed interface Frame {
         private final ByteArrayOutputStream content = new ByteArrayOutputStream();
 
         Writer number(long value) {
-            content.writeBytes(
-                    ByteBuffer.allocate(Long.BYTES).putLong(value).array());
+            content.writeBytes(ByteBuffer.allocate(Long.BYTES).putLong(value).array());
             return this;
         }
 

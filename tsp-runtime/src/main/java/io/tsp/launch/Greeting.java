@@ -73,12 +73,14 @@ final class Greeting {
                 case TAKEN ->
                     new LaunchException(
                             Reason.SETTINGS,
-                            who + "another process has that number; give each process its own, and each job its own port");
+                            who
+                                    + "another process has that number; give each process its own, and each job its own port");
                 case NO_SUCH_RANK -> new LaunchException(Reason.SETTINGS, who + "there is no such rank");
                 case WRONG_TOKEN, WELCOME ->
                     new LaunchException(
                             Reason.SETTINGS,
-                            who + "it has another TSP_RENDEZVOUS_TOKEN; set the same for all ranks, and for each job its"
+                            who
+                                    + "it has another TSP_RENDEZVOUS_TOKEN; set the same for all ranks, and for each job its"
                                     + " own port");
             };
         }

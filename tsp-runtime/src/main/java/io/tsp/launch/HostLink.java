@@ -4,7 +4,6 @@ import io.tsp.launch.LaunchException.Reason;
 import io.tsp.tensor.SystemClock;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.time.Duration;
@@ -146,7 +145,8 @@ final class HostLink implements Link {
                 throw new LaunchException(
                         Reason.DEADLINE,
                         "rank " + missing() + " did not come to rank 0 at " + place + " within "
-                                + Pace.seconds(pace.deadline()) + "; see whether and on which machines they were started");
+                                + Pace.seconds(pace.deadline())
+                                + "; see whether and on which machines they were started");
             }
             try {
                 wait(Math.clamp(left / 1_000_000, 1, 100));
@@ -233,7 +233,7 @@ final class HostLink implements Link {
         }
         all.forEach(peer -> peer.connection.send(new Frame.Bye()));
         long end = SystemClock.nanos() + patience.toNanos();
-        all.forEach(peer -> peer.connection.leave(
-                new Frame.Beat(), Duration.ofNanos(Math.max(0, end - SystemClock.nanos()))));
+        all.forEach(peer ->
+                peer.connection.leave(new Frame.Beat(), Duration.ofNanos(Math.max(0, end - SystemClock.nanos()))));
     }
 }

@@ -74,7 +74,8 @@ final class Meetings {
             open.remove(key);
         }
         List<Member> members = meeting.present();
-        List<byte[]> values = members.stream().map(member -> member.come.value()).toList();
+        List<byte[]> values =
+                members.stream().map(member -> member.come.value()).toList();
         members.forEach(member -> member.answer.accept(new Frame.Met(member.come.id(), values)));
     }
 
@@ -86,8 +87,8 @@ final class Meetings {
                 && new HashSet<>(ranks).size() == ranks.size()
                 && come.patienceMillis() >= 0;
         if (!plausible) {
-            throw new IllegalArgumentException("rank " + sender + " cannot come as number " + come.index() + " of ranks "
-                    + ranks + " to " + come.what());
+            throw new IllegalArgumentException("rank " + sender + " cannot come as number " + come.index()
+                    + " of ranks " + ranks + " to " + come.what());
         }
     }
 

@@ -40,7 +40,8 @@ public record Place(String host, int port, String token) {
         if (host.isEmpty() || port.isEmpty()) {
             throw new LaunchException(
                     Reason.SETTINGS,
-                    "ranks on GPUs must know where to find rank 0: set " + PLACE + "=host:port for all of them, with the"
+                    "ranks on GPUs must know where to find rank 0: set " + PLACE
+                            + "=host:port for all of them, with the"
                             + " name of rank 0's machine and a port that is free there");
         }
         int named = port(port, "MASTER_PORT", port);

@@ -43,7 +43,8 @@ public final class Rendezvous implements AutoCloseable {
     private final AtomicLong ids = new AtomicLong();
     private final AtomicReference<@Nullable LaunchException> failure = new AtomicReference<>();
     private final AtomicReference<@Nullable Consumer<LaunchException>> listener = new AtomicReference<>();
-    private final Thread ticker = Thread.ofPlatform().daemon().name("rendezvous-beat").unstarted(this::tick);
+    private final Thread ticker =
+            Thread.ofPlatform().daemon().name("rendezvous-beat").unstarted(this::tick);
     private volatile boolean finished;
     private volatile boolean closed;
 

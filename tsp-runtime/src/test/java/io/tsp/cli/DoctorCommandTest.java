@@ -209,7 +209,7 @@ class DoctorCommandTest {
         assertEquals(
                 Finding.note(
                         "--device cuda",
-                        "cannot be used: no CUDA runtime, no cuBLASLt, no NCCL, no kernels in this build",
+                        "cannot be used: no CUDA runtime, no cuBLASLt, no kernels in this build",
                         ""),
                 accelerator(Map.of(), "--device cuda"));
         file("usr/local/cuda/lib64/libcudart.so.13", "no library");

@@ -21,6 +21,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -90,7 +91,8 @@ class NcclLaunchTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"tsp, 3, f32", "tsp, 2, bf16", "tp, 2, bf16", "tp+sp:2x2, 4, f32", "fsdp+sp, 3, f32", "ulysses, 2, f32"})
+    @CsvSource({"tsp, 3, f32", "tsp, 2, bf16", "tp, 2, bf16", "tp+sp:2x2, 4, f32", "fsdp+sp, 3, f32", "ulysses, 2, f32"
+    })
     void processesGiveTheBitsOfThreads(String scheme, int ranks, String dtype) throws Exception {
         Path apart = folder.resolve("apart.safetensors");
         Path together = folder.resolve("together.safetensors");
@@ -106,6 +108,30 @@ class NcclLaunchTest {
         Cli one = Cli.in(environment, eval(scheme, ranks, "--dtype", dtype, "--logits", together));
         assertEquals(0, one.code(), one.err());
         assertArrayEquals(Files.readAllBytes(together), Files.readAllBytes(apart));
+    }
+
+    @Test
+    void trainingInProcessesGivesTheBitsOfTrainingInThreads() throws Exception {
+        Path text = folder.resolve("text.txt");
+        Files.writeString(text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
+        List<Object> train = List.of("train", "--device", "cuda", "--model", MODEL.resolveSibling("text"), "--data", text);
+        List<Object> size = List.of("--seq", 24, "--batch", 4, "--steps", 2, "--scheme", "tsp", "--degree", 2, "--out");
+        Path apart = folder.resolve("apart");
+        Path together = folder.resolve("together");
+        List<Future<Cli>> running = new ArrayList<>();
+        for (int rank = 0; rank < 2; rank++) {
+            running.add(start(rank, 2, Stream.of(train, size, List.of(apart)).flatMap(List::stream).toArray()));
+        }
+        for (Future<Cli> rank : running) {
+            Cli cli = end(rank);
+            assertEquals(0, cli.code(), cli.err());
+        }
+        Cli one = Cli.in(environment, Stream.of(train, size, List.of(together)).flatMap(List::stream).toArray());
+        assertEquals(0, one.code(), one.err());
+        for (String name : List.of("manifest.json", "rank-00000.safetensors", "rank-00001.safetensors")) {
+            Path expected = together.resolve("step-000002").resolve(name);
+            assertEquals(-1, Files.mismatch(expected, apart.resolve("step-000002").resolve(name)), name);
+        }
     }
 
     @Test

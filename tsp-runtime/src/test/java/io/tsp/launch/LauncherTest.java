@@ -32,13 +32,7 @@ class LauncherTest {
                 launcher("RANK", "5", "WORLD_SIZE", "8", "LOCAL_RANK", "1"));
         assertEquals(
                 new Launcher(Launcher.Kind.OPEN_MPI, 2, 3, OptionalInt.of(0)),
-                launcher(
-                        "OMPI_COMM_WORLD_RANK",
-                        "2",
-                        "OMPI_COMM_WORLD_SIZE",
-                        "3",
-                        "OMPI_COMM_WORLD_LOCAL_RANK",
-                        "0"));
+                launcher("OMPI_COMM_WORLD_RANK", "2", "OMPI_COMM_WORLD_SIZE", "3", "OMPI_COMM_WORLD_LOCAL_RANK", "0"));
         assertEquals(
                 new Launcher(Launcher.Kind.PMI, 1, 2, OptionalInt.of(1)),
                 launcher("PMI_RANK", "1", "PMI_SIZE", "2", "MPI_LOCALRANKID", "1"));

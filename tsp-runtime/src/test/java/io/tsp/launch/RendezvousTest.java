@@ -160,7 +160,8 @@ class RendezvousTest {
         Future<List<String>> waiting = meet(two, "all", List.of(0, 1, 2, 3), "two");
         LaunchException missing = failure(zero);
         assertEquals(Reason.DEADLINE, missing.reason());
-        assertTrue(missing.getMessage().contains("rank [1, 3] did not come to rank 0 at 127.0.0.1:"), missing::toString);
+        assertTrue(
+                missing.getMessage().contains("rank [1, 3] did not come to rank 0 at 127.0.0.1:"), missing::toString);
         LaunchException told = failure(waiting);
         assertEquals(Reason.DEADLINE, told.reason());
         assertEquals(missing.getMessage(), told.getMessage());
@@ -280,7 +281,7 @@ class RendezvousTest {
                 out.writeLong(0);
                 out.writeLong(Long.MAX_VALUE);
             }
-            case 2 -> new Frame.Come(0, "all", List.of(0, 1), 0, 0, 1000, bytes("I am rank 0")).write(out);
+            case 2 -> new Frame.Come(0, "other", List.of(0, 1), 0, 0, 1000, bytes("I am rank 0")).write(out);
             default -> {
                 out.writeByte(77);
                 out.writeInt(0);
@@ -293,21 +294,21 @@ class RendezvousTest {
         Place place = place("");
         Future<Rendezvous> zero = join(place, 0, 3, PACE);
         Rendezvous one = get(join(place, 1, 3, PACE));
-        try (Socket socket = connect(place)) {
-            OutputStream out = socket.getOutputStream();
-            new Greeting("").introduce(new DataInputStream(socket.getInputStream()), new DataOutputStream(out), guest(2, 3));
-            BlockingQueue<LaunchException> told = new LinkedBlockingQueue<>();
-            get(zero).onFailure(told::add);
-            one.onFailure(told::add);
-            long begin = SystemClock.nanos();
-            socket.close();
-            for (int i = 0; i < 2; i++) {
-                LaunchException e = told.poll(10, TimeUnit.SECONDS);
-                assertEquals(Reason.PEER_LOST, e.reason());
-                assertTrue(e.getMessage().startsWith("rank 2 on elsewhere was lost: "), e::toString);
-            }
-            assertTrue(SystemClock.nanos() - begin < PACE.silence().toNanos(), "only its silence was noticed");
+        Socket socket = connect(place);
+        OutputStream out = socket.getOutputStream();
+        new Greeting("")
+                .introduce(new DataInputStream(socket.getInputStream()), new DataOutputStream(out), guest(2, 3));
+        BlockingQueue<LaunchException> told = new LinkedBlockingQueue<>();
+        get(zero).onFailure(told::add);
+        one.onFailure(told::add);
+        long begin = SystemClock.nanos();
+        socket.close();
+        for (int i = 0; i < 2; i++) {
+            LaunchException e = told.poll(10, TimeUnit.SECONDS);
+            assertEquals(Reason.PEER_LOST, e.reason());
+            assertTrue(e.getMessage().startsWith("rank 2 on elsewhere was lost: "), e::toString);
         }
+        assertTrue(SystemClock.nanos() - begin < PACE.silence().toNanos(), "only its silence was noticed");
         LaunchException later = failure(meet(one, "all", List.of(0, 1, 2), "one"));
         assertTrue(later.getMessage().startsWith("rank 2 on elsewhere was lost: "), later::toString);
     }
@@ -320,7 +321,8 @@ class RendezvousTest {
         Rendezvous one = get(join(place, 1, 3, nervous));
         try (Socket socket = connect(place)) {
             OutputStream out = socket.getOutputStream();
-            new Greeting("").introduce(new DataInputStream(socket.getInputStream()), new DataOutputStream(out), guest(2, 3));
+            new Greeting("")
+                    .introduce(new DataInputStream(socket.getInputStream()), new DataOutputStream(out), guest(2, 3));
             CompletableFuture<LaunchException> told = new CompletableFuture<>();
             get(zero);
             one.onFailure(told::complete);

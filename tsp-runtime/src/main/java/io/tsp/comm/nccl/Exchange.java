@@ -43,8 +43,7 @@ final class Exchange {
 
     /** Enqueues calls of NCCL as one. */
     void together(LongConsumer calls) {
-        transfers.issue(
-                () -> group.enqueue(() -> calls.accept(group.handle()), rank.deadline(), binding.label()));
+        transfers.issue(() -> group.enqueue(() -> calls.accept(group.handle()), rank.deadline(), binding.label()));
     }
 
     void send(long source, long bytes, int peer, long comm) {
@@ -99,6 +98,7 @@ final class Exchange {
             }
         });
         sources[size - 1] = addresses[self] + from;
-        transfers.sum(own.dtype(), sources, sources[size - 1], mine / own.dtype().bytes());
+        transfers.sum(
+                own.dtype(), sources, sources[size - 1], mine / own.dtype().bytes());
     }
 }

@@ -69,7 +69,8 @@ public final class NcclCommunicator implements Communicator {
         return switch (op) {
             case ReduceScatter scatter -> sumBytes(scatter.parts());
             case AllReduce reduce -> sumBytes(parts(reduce));
-            case AllGather gather when isEven(gather.parts()) && !isContiguous(gather.parts()) ->
+            case AllGather gather
+            when isEven(gather.parts()) && !isContiguous(gather.parts()) ->
                 gather.parts().getFirst().bytes() * gather.parts().size();
             case AllGather _, Broadcast _, AllToAll _, SendReceive _ -> 0;
         };
@@ -148,7 +149,8 @@ public final class NcclCommunicator implements Communicator {
         return exchange(op, binding, on -> {
             on.sumParts(parts, addresses, segmentBytes(parts));
             if (isEven(parts)) {
-                on.gatherEven(addresses[op.self()], addresses[0], parts.getFirst().bytes());
+                on.gatherEven(
+                        addresses[op.self()], addresses[0], parts.getFirst().bytes());
             } else {
                 on.gather(parts, addresses[op.self()], addresses);
             }
@@ -177,14 +179,17 @@ public final class NcclCommunicator implements Communicator {
         Tensor receive = op.receive();
         long source = send == null ? 0 : binding.address().applyAsLong(send);
         long target = receive == null ? 0 : binding.address().applyAsLong(receive);
-        return exchange(op, binding, on -> on.together(comm -> {
-            if (receive != null) {
-                on.receive(target, receive.bytes(), op.from(), comm);
-            }
-            if (send != null) {
-                on.send(source, send.bytes(), op.to(), comm);
-            }
-        }));
+        return exchange(
+                op,
+                binding,
+                on -> on.together(comm -> {
+                    if (receive != null) {
+                        on.receive(target, receive.bytes(), op.from(), comm);
+                    }
+                    if (send != null) {
+                        on.send(source, send.bytes(), op.to(), comm);
+                    }
+                }));
     }
 
     private static long[] addresses(List<Tensor> tensors, Binding binding) {

@@ -11,4 +11,10 @@ import java.time.Duration;
  * @param deadline the longest wait for a peer
  */
 public record NcclRank(
-        int rank, int size, Nccl nccl, NcclLimits limits, Runnable chooseDevice, Bootstrap bootstrap, Duration deadline) {}
+        int rank,
+        int size,
+        Nccl nccl,
+        NcclLimits limits,
+        Runnable chooseDevice,
+        Bootstrap bootstrap,
+        Duration deadline) {}

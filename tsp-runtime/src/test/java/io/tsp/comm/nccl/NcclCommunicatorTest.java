@@ -52,43 +52,62 @@ class NcclCommunicatorTest {
 
     private static Map<String, Ops> ops() {
         Map<String, Ops> ops = new LinkedHashMap<>();
-        ops.put("broadcast", (ranks, rank, dtype) ->
-                new Broadcast(ranks.group(), rank, ranks.size() - 1, ranks.vector(rank, dtype, 64, 1001)));
-        ops.put("gather even parts", (ranks, rank, dtype) -> new AllGather(
-                ranks.group(), rank, ranks.vector(rank, dtype, HALF, 500), parts(ranks, rank, dtype, _ -> 500)));
-        ops.put("gather in place", (ranks, rank, dtype) ->
-                AllGather.inPlace(ranks.group(), rank, parts(ranks, rank, dtype, _ -> 500)));
-        ops.put("gather parts in another order", (ranks, rank, dtype) -> new AllGather(
-                ranks.group(),
-                rank,
-                ranks.vector(rank, dtype, HALF, 500),
-                parts(ranks, rank, dtype, _ -> 500).reversed()));
-        ops.put("gather uneven parts", (ranks, rank, dtype) -> new AllGather(
-                ranks.group(),
-                rank,
-                ranks.vector(rank, dtype, HALF, uneven(rank)),
-                parts(ranks, rank, dtype, NcclCommunicatorTest::uneven)));
-        ops.put("reduce and scatter", (ranks, rank, dtype) ->
-                new ReduceScatter(ranks.group(), rank, parts(ranks, rank, dtype, NcclCommunicatorTest::uneven)));
+        ops.put(
+                "broadcast",
+                (ranks, rank, dtype) ->
+                        new Broadcast(ranks.group(), rank, ranks.size() - 1, ranks.vector(rank, dtype, 64, 1001)));
+        ops.put(
+                "gather even parts",
+                (ranks, rank, dtype) -> new AllGather(
+                        ranks.group(),
+                        rank,
+                        ranks.vector(rank, dtype, HALF, 500),
+                        parts(ranks, rank, dtype, _ -> 500)));
+        ops.put(
+                "gather in place",
+                (ranks, rank, dtype) -> AllGather.inPlace(ranks.group(), rank, parts(ranks, rank, dtype, _ -> 500)));
+        ops.put(
+                "gather parts in another order",
+                (ranks, rank, dtype) -> new AllGather(
+                        ranks.group(),
+                        rank,
+                        ranks.vector(rank, dtype, HALF, 500),
+                        parts(ranks, rank, dtype, _ -> 500).reversed()));
+        ops.put(
+                "gather uneven parts",
+                (ranks, rank, dtype) -> new AllGather(
+                        ranks.group(),
+                        rank,
+                        ranks.vector(rank, dtype, HALF, uneven(rank)),
+                        parts(ranks, rank, dtype, NcclCommunicatorTest::uneven)));
+        ops.put(
+                "reduce and scatter",
+                (ranks, rank, dtype) -> new ReduceScatter(
+                        ranks.group(), rank, parts(ranks, rank, dtype, NcclCommunicatorTest::uneven)));
         for (int count : new int[] {1, 1200, 4001}) {
-            ops.put("reduce " + count, (ranks, rank, dtype) ->
-                    new AllReduce(ranks.group(), rank, ranks.vector(rank, dtype, 128, count)));
+            ops.put(
+                    "reduce " + count,
+                    (ranks, rank, dtype) -> new AllReduce(ranks.group(), rank, ranks.vector(rank, dtype, 128, count)));
         }
         ops.put("all to all", NcclCommunicatorTest::allToAll);
-        ops.put("ring", (ranks, rank, dtype) -> new SendReceive(
-                ranks.group(),
-                rank,
-                (rank + 1) % ranks.size(),
-                ranks.vector(rank, dtype, 0, 777),
-                Math.floorMod(rank - 1, ranks.size()),
-                ranks.vector(rank, dtype, HALF, 777)));
-        ops.put("one way", (ranks, rank, dtype) -> new SendReceive(
-                ranks.group(),
-                rank,
-                rank + 1,
-                rank + 1 < ranks.size() ? ranks.vector(rank, dtype, 0, 100) : null,
-                rank - 1,
-                rank > 0 ? ranks.vector(rank, dtype, HALF, 100) : null));
+        ops.put(
+                "ring",
+                (ranks, rank, dtype) -> new SendReceive(
+                        ranks.group(),
+                        rank,
+                        (rank + 1) % ranks.size(),
+                        ranks.vector(rank, dtype, 0, 777),
+                        Math.floorMod(rank - 1, ranks.size()),
+                        ranks.vector(rank, dtype, HALF, 777)));
+        ops.put(
+                "one way",
+                (ranks, rank, dtype) -> new SendReceive(
+                        ranks.group(),
+                        rank,
+                        rank + 1,
+                        rank + 1 < ranks.size() ? ranks.vector(rank, dtype, 0, 100) : null,
+                        rank - 1,
+                        rank > 0 ? ranks.vector(rank, dtype, HALF, 100) : null));
         return ops;
     }
 
@@ -97,8 +116,7 @@ class NcclCommunicatorTest {
         return index % 3 == 1 ? 0 : 1500 - 400 * index;
     }
 
-    private static List<Tensor> parts(
-            NcclRanks ranks, int rank, DType dtype, IntUnaryOperator count) {
+    private static List<Tensor> parts(NcclRanks ranks, int rank, DType dtype, IntUnaryOperator count) {
         List<Tensor> parts = new ArrayList<>();
         long offset = 256;
         for (int i = 0; i < ranks.size(); i++) {
@@ -119,7 +137,7 @@ class NcclCommunicatorTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1, F32", "2, F32", "3, F32", "3, BF16", "4, BF16"})
+    @CsvSource({"1, F32", "2, F32", "3, F32", "3, BF16", "4, F32", "4, BF16"})
     void allExchangesGiveTheBitsOfRanksOfOneProcess(int size, DType dtype) {
         try (NcclRanks nccl = new NcclRanks(emulator, NcclRanks.Kind.NCCL, size);
                 NcclRanks local = new NcclRanks(emulator, NcclRanks.Kind.LOCAL, size)) {
@@ -194,8 +212,8 @@ class NcclCommunicatorTest {
                 List<Launch> launches = new ArrayList<>();
                 for (int i = 0; i < groups.size(); i++) {
                     Tensor buffer = ranks.vector(rank, DType.F32, 4096L * i, 256);
-                    launches.add(ranks.bind(
-                            rank, ranks.stream(rank, i), new Broadcast(groups.get(i), rank, i % 2, buffer)));
+                    launches.add(
+                            ranks.bind(rank, ranks.stream(rank, i), new Broadcast(groups.get(i), rank, i % 2, buffer)));
                 }
                 for (int turn = 0; turn < 40; turn++) {
                     for (int i = 0; i < launches.size(); i++) {

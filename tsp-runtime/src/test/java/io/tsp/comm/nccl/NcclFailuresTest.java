@@ -120,8 +120,8 @@ class NcclFailuresTest {
     @Test
     void aRankThatDoesNotComeToTheMeetingIsADeadline() {
         try (NcclRanks ranks = ranks(2, Duration.ofMillis(300))) {
-            DeadlineException e = assertThrows(
-                    DeadlineException.class, () -> ranks.bind(0, ranks.stream(0, 0), broadcast(ranks, 0)));
+            DeadlineException e =
+                    assertThrows(DeadlineException.class, () -> ranks.bind(0, ranks.stream(0, 0), broadcast(ranks, 0)));
             assertEquals("somebody did not come: the NCCL communicator of group test[0, 1]", e.getMessage());
         }
     }
@@ -131,9 +131,10 @@ class NcclFailuresTest {
     void aRankThatNcclDoesNotFindIsADeadline() {
         try (NcclRanks ranks = ranks(2, Duration.ofMillis(700))) {
             String what = "the NCCL communicator of group " + ranks.group();
-            Future<?> word = ranks.start(() -> assertNotNull(ranks.hall().of(1).meet(what, List.of(0, 1), new byte[0])));
-            DeadlineException e = assertThrows(
-                    DeadlineException.class, () -> ranks.bind(0, ranks.stream(0, 0), broadcast(ranks, 0)));
+            Future<?> word =
+                    ranks.start(() -> assertNotNull(ranks.hall().of(1).meet(what, List.of(0, 1), new byte[0])));
+            DeadlineException e =
+                    assertThrows(DeadlineException.class, () -> ranks.bind(0, ranks.stream(0, 0), broadcast(ranks, 0)));
             NcclRanks.await(word);
             assertEquals(
                     "rank 0, making the NCCL communicator of group test[0, 1]: NCCL has not heard from all ranks of"
