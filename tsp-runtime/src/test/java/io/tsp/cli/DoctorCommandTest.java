@@ -208,9 +208,7 @@ class DoctorCommandTest {
                 "this build has none", accelerator(Map.of(), "CUDA kernels").value());
         assertEquals(
                 Finding.note(
-                        "--device cuda",
-                        "cannot be used: no CUDA runtime, no cuBLASLt, no kernels in this build",
-                        ""),
+                        "--device cuda", "cannot be used: no CUDA runtime, no cuBLASLt, no kernels in this build", ""),
                 accelerator(Map.of(), "--device cuda"));
         file("usr/local/cuda/lib64/libcudart.so.13", "no library");
         Finding broken = accelerator(Map.of(), "CUDA runtime");

@@ -113,24 +113,32 @@ class NcclLaunchTest {
     @Test
     void trainingInProcessesGivesTheBitsOfTrainingInThreads() throws Exception {
         Path text = folder.resolve("text.txt");
-        Files.writeString(text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
-        List<Object> train = List.of("train", "--device", "cuda", "--model", MODEL.resolveSibling("text"), "--data", text);
+        Files.writeString(
+                text, "All ranks read the same text, and none reads more of it than the others.\n".repeat(40));
+        List<Object> train =
+                List.of("train", "--device", "cuda", "--model", MODEL.resolveSibling("text"), "--data", text);
         List<Object> size = List.of("--seq", 24, "--batch", 4, "--steps", 2, "--scheme", "tsp", "--degree", 2, "--out");
         Path apart = folder.resolve("apart");
         Path together = folder.resolve("together");
         List<Future<Cli>> running = new ArrayList<>();
         for (int rank = 0; rank < 2; rank++) {
-            running.add(start(rank, 2, Stream.of(train, size, List.of(apart)).flatMap(List::stream).toArray()));
+            running.add(start(
+                    rank,
+                    2,
+                    Stream.of(train, size, List.of(apart)).flatMap(List::stream).toArray()));
         }
         for (Future<Cli> rank : running) {
             Cli cli = end(rank);
             assertEquals(0, cli.code(), cli.err());
         }
-        Cli one = Cli.in(environment, Stream.of(train, size, List.of(together)).flatMap(List::stream).toArray());
+        Cli one = Cli.in(
+                environment,
+                Stream.of(train, size, List.of(together)).flatMap(List::stream).toArray());
         assertEquals(0, one.code(), one.err());
         for (String name : List.of("manifest.json", "rank-00000.safetensors", "rank-00001.safetensors")) {
             Path expected = together.resolve("step-000002").resolve(name);
-            assertEquals(-1, Files.mismatch(expected, apart.resolve("step-000002").resolve(name)), name);
+            assertEquals(
+                    -1, Files.mismatch(expected, apart.resolve("step-000002").resolve(name)), name);
         }
     }
 

@@ -267,8 +267,8 @@ public abstract class KernelConformance {
             return DynamicContainer.dynamicContainer(
                     tried.name(),
                     targets.stream()
-                            .map(target ->
-                                    test(target, tried.name(), () -> trial.take().judge(target))));
+                            .map(target -> test(
+                                    target, tried.name(), () -> trial.take().judge(target))));
         });
     }
 
