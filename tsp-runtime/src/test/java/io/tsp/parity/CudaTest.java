@@ -94,6 +94,7 @@ class CudaTest {
     @MethodSource("everything")
     @Tag("long")
     void everySchemeIsRightForwardAndBackward(Run run) {
+        assumeTrue(Libraries.onGpus(), "takes too long on the emulator; scripts/gpu-check runs it");
         Forward.Outcome overlapped = ParityTest.judge(run, libraries, Session.Mode.OVERLAPPED);
         Forward.Outcome sequential = Forward.once(libraries, run, Session.Mode.SEQUENTIAL);
         assertTrue(
