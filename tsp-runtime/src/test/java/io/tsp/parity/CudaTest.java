@@ -12,7 +12,6 @@ import io.tsp.scheme.Scheme;
 import io.tsp.tensor.DType;
 import io.tsp.train.TrainingRunner;
 import java.util.List;
-import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -53,17 +52,15 @@ class CudaTest {
 
     /** What is slow to emulate takes turns. */
     static Stream<Run> forwards() {
-        return Stream.of(runs(DType.F32, 1), runs(DType.BF16, 1), runs(DType.F32, 2), runs(DType.BF16, 3))
+        return Stream.of(runs(DType.BF16, 1), runs(DType.F32, 2), runs(DType.BF16, 3))
                 .flatMap(runs -> runs);
     }
 
     static Stream<Run> backwards() {
-        Set<String> three = Set.of("tsp", "tp+sp-regions", "fsdp+sp", "ulysses");
         return Stream.of(
                         runs(DType.F32, 1),
                         runs(DType.BF16, 2),
-                        runs(DType.F32, 3)
-                                .filter(run -> three.contains(run.scheme().name())))
+                        runs(DType.F32, 3).filter(run -> run.scheme().name().equals("tsp")))
                 .flatMap(runs -> runs);
     }
 
