@@ -104,6 +104,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> gemmLong() {
         return judge(GemmCases.large());
     }
