@@ -75,12 +75,45 @@ void dawdle() {
 } // namespace
 
 struct tsp_emulated_comm {
+    tsp_emulated_comm(std::shared_ptr<World> world, int rank, int size)
+        : world(std::move(world)),
+          rank(rank),
+          size(size) {}
+
     std::shared_ptr<World> world;
     int rank;
     int size;
     long groups = 0;
     std::atomic<int> state{SUCCESS};
     std::atomic<bool> aborted{false};
+    std::atomic<bool> finalized{false};
+    std::atomic<int> under_way{0}; /* groups that are put and not done */
+
+    /* Begins to put a group on its stream; not after an abort. */
+    template <class Put>
+    void issue(const Put &put) {
+        const std::lock_guard<std::mutex> held(issuing);
+        join_issuer();
+        if (!aborted) {
+            issuer = std::thread(put);
+        }
+    }
+
+    /* Until then streams may get work of this communicator, so none of both may end before. */
+    void await_issuer() {
+        const std::lock_guard<std::mutex> held(issuing);
+        join_issuer();
+    }
+
+private:
+    void join_issuer() {
+        if (issuer.joinable()) {
+            issuer.join();
+        }
+    }
+
+    std::mutex issuing; /* guards the issuer */
+    std::thread issuer;
 };
 
 namespace {
@@ -118,6 +151,9 @@ void exchange(const std::vector<Transfer> &transfers) {
     Comm &comm = *transfers.front().comm;
     World &world = *comm.world;
     std::unique_lock<std::mutex> held(world.lock);
+    if (comm.aborted) {
+        return;
+    }
     std::vector<std::shared_ptr<Message>> sent;
     for (const Transfer &transfer : transfers) {
         if (transfer.source != nullptr) {
@@ -151,12 +187,11 @@ void exchange(const std::vector<Transfer> &transfers) {
 
 /* Waits for peers that will not come. */
 void hang(Comm &comm) {
-    std::thread([&comm] {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        comm.state = REMOTE_ERROR;
-    }).detach();
+    const auto is_aborted = [&comm] { return comm.aborted.load(); };
     std::unique_lock<std::mutex> held(comm.world->lock);
-    comm.world->changed.wait(held, [&comm] { return comm.aborted.load(); });
+    comm.world->changed.wait_for(held, std::chrono::milliseconds(100), is_aborted);
+    comm.state = REMOTE_ERROR;
+    comm.world->changed.wait(held, is_aborted);
 }
 
 int submit(const Transfer &transfer) {
@@ -179,8 +214,9 @@ void put(const std::vector<Transfer> &together) {
     }
     const bool breaks = comm.rank == 1 && number == setting("TSP_EMULATED_NCCL_BREAKS");
     comm.state = IN_PROGRESS;
-    std::thread([&comm, together, breaks, room = gpu] {
+    comm.issue([&comm, together, breaks, room = gpu] {
         dawdle();
+        ++comm.under_way;
         tspEmulatorEnqueue(together.front().stream, [&comm, together, breaks, room] {
             const std::lock_guard<std::mutex> alone(*room);
             if (breaks) {
@@ -188,9 +224,11 @@ void put(const std::vector<Transfer> &together) {
             } else {
                 exchange(together);
             }
+            --comm.under_way;
         });
-        comm.state = SUCCESS;
-    }).detach();
+        int in_progress = IN_PROGRESS;
+        comm.state.compare_exchange_strong(in_progress, SUCCESS);
+    });
 }
 
 int flush() {
@@ -234,7 +272,7 @@ TSP_EMULATED_API int ncclCommInitRankConfig(Comm **comm, int size, UniqueId id, 
         worlds[id.text] = world;
     }
     ++world->joined;
-    *comm = new Comm{world, rank, size};
+    *comm = new Comm(world, rank, size);
     return IN_PROGRESS;
 }
 
@@ -243,12 +281,15 @@ TSP_EMULATED_API int ncclCommGetAsyncError(Comm *comm, int *state) {
         return INVALID_USAGE;
     }
     const std::lock_guard<std::mutex> held(worlds_lock);
-    *state = comm->world->joined < comm->size ? static_cast<int>(IN_PROGRESS) : comm->state.load();
+    const bool waits = comm->world->joined < comm->size || (comm->finalized && comm->under_way > 0);
+    *state = waits ? static_cast<int>(IN_PROGRESS) : comm->state.load();
     return SUCCESS;
 }
 
-TSP_EMULATED_API int ncclCommFinalize(Comm *) {
-    return SUCCESS;
+TSP_EMULATED_API int ncclCommFinalize(Comm *comm) {
+    comm->await_issuer();
+    comm->finalized = true;
+    return comm->under_way > 0 ? IN_PROGRESS : SUCCESS;
 }
 
 TSP_EMULATED_API int ncclCommAbort(Comm *comm) {
@@ -264,11 +305,13 @@ TSP_EMULATED_API int ncclCommAbort(Comm *comm) {
         }
     }
     comm->world->changed.notify_all();
+    comm->await_issuer();
     /* Work of streams may still look at it: it is left where it is, as after any abort. */
     return SUCCESS;
 }
 
 TSP_EMULATED_API int ncclCommDestroy(Comm *comm) {
+    comm->await_issuer();
     delete comm;
     return SUCCESS;
 }

@@ -1,9 +1,12 @@
 /* Streams and events of the emulated CUDA runtime. Every stream has a thread, which does its work in order. */
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "emulated_runtime.h"
@@ -101,20 +104,40 @@ struct tsp_emulated_stream {
     std::thread thread;
 };
 
+namespace {
+
+std::mutex streams_lock;
+std::set<cudaStream_t> streams; /* that were created and not destroyed */
+
+} // namespace
+
 void tspEmulatorEnqueue(cudaStream_t stream, std::function<void()> work) {
     if (stream == nullptr) {
         work();
-    } else {
-        stream->enqueue(std::move(work));
+        return;
     }
+    const std::lock_guard<std::mutex> held(streams_lock);
+    if (!streams.contains(stream)) {
+        std::fprintf(stderr, "CUDA emulator: work for a stream that was destroyed\n");
+        std::abort();
+    }
+    stream->enqueue(std::move(work));
 }
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned, int) {
     *stream = new tsp_emulated_stream;
+    const std::lock_guard<std::mutex> held(streams_lock);
+    streams.insert(*stream);
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    {
+        const std::lock_guard<std::mutex> held(streams_lock);
+        if (streams.erase(stream) == 0) {
+            return cudaErrorInvalidResourceHandle;
+        }
+    }
     delete stream;
     return cudaSuccess;
 }

@@ -9,6 +9,7 @@ import io.tsp.mesh.Group;
 import io.tsp.tensor.SystemClock;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
@@ -28,7 +29,7 @@ final class NcclGroup {
     private final Failures failures;
     private final ReentrantLock calls = new ReentrantLock();
     private final NcclHandle joined;
-    private boolean over;
+    private final AtomicBoolean over = new AtomicBoolean();
 
     private NcclGroup(Nccl nccl, Group group, Failures failures, NcclHandle joined) {
         this.nccl = nccl;
@@ -84,8 +85,10 @@ final class NcclGroup {
                 return true;
             });
             awaitReady(deadline, label);
-        } catch (GpuException e) {
-            throw new CommunicationException(label + ": " + e.getMessage());
+        } catch (RuntimeException e) {
+            // Who hears of this may free the stream, and a thread of NCCL's may be about to put something on it.
+            abort();
+            throw e instanceof GpuException ? new CommunicationException(label + ": " + e.getMessage()) : e;
         }
     }
 
@@ -113,7 +116,7 @@ final class NcclGroup {
     private <T> T call(Supplier<T> call) {
         calls.lock();
         try {
-            if (over) {
+            if (over.get()) {
                 failures.throwIfAny();
                 throw new CommunicationException("the NCCL communicator of group " + group + " has been closed");
             }
@@ -127,7 +130,7 @@ final class NcclGroup {
     void look() {
         if (calls.tryLock()) {
             try {
-                if (!over && handle() != 0) {
+                if (!over.get() && handle() != 0) {
                     boolean unused = nccl.isReady(handle());
                 }
             } finally {
@@ -141,16 +144,11 @@ final class NcclGroup {
      * hindrance: to end it is what NCCL has this for.
      */
     void abort() {
-        boolean alone = false;
+        boolean alone = lockSoon();
         try {
-            alone = calls.tryLock(ABORT_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
-            boolean first = !over;
-            over = true;
-            if (first && handle() != 0) {
+            if (!over.getAndSet(true) && handle() != 0) {
                 nccl.abort(handle());
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         } catch (GpuException e) {
             // It was to be thrown away; what was wrong with it is known, or no harm any more.
         } finally {
@@ -160,11 +158,20 @@ final class NcclGroup {
         }
     }
 
+    private boolean lockSoon() {
+        try {
+            return calls.tryLock(ABORT_PATIENCE.toNanos(), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return calls.tryLock();
+        }
+    }
+
     /** Ends it in good order; peers that do so later are not waited for very long. */
     void close() {
         calls.lock();
         try {
-            if (over) {
+            if (over.get()) {
                 return;
             }
             nccl.finish(handle());
@@ -176,7 +183,7 @@ final class NcclGroup {
                 }
                 LockSupport.parkNanos(NAP_NANOS);
             }
-            over = true;
+            over.set(true);
             nccl.destroy(handle());
         } catch (GpuException e) {
             abort();
