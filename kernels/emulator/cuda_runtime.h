@@ -278,6 +278,8 @@ cudaError_t cudaLaunchKernelEx(
 }
 
 template <class Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel *, cudaFuncAttribute, int) {
-    return cudaSuccess;
+cudaError_t cudaFuncSetAttribute(Kernel *, cudaFuncAttribute, int bytes) {
+    int present = 0;
+    cudaDeviceGetAttribute(&present, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+    return bytes <= present ? cudaSuccess : cudaErrorInvalidValue;
 }

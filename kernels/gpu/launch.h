@@ -43,6 +43,19 @@ struct Grid {
 /* What a block may have without asking for more. */
 constexpr size_t DEFAULT_SHARED_BYTES = size_t{48} << 10;
 
+/* Fails if no block can have as much; asked behind a refusal, so that no other launch pays for it. */
+inline void explain_shared_bytes(const char *name, size_t wanted) {
+    const int present = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    if (wanted > static_cast<size_t>(present)) {
+        fail(
+            TSP_UNSUPPORTED,
+            "%s: %zu KB of shared memory are needed for a block, this GPU has %d KB",
+            name,
+            wanted >> 10,
+            present >> 10);
+    }
+}
+
 /* Enqueues a kernel; a grid without blocks is nothing. */
 template <class... Parameters, class... Arguments>
 void launch(
@@ -51,19 +64,12 @@ void launch(
         return;
     }
     if (grid.shared_bytes > DEFAULT_SHARED_BYTES) {
-        const int present = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
-        if (grid.shared_bytes > static_cast<size_t>(present)) {
-            fail(
-                TSP_UNSUPPORTED,
-                "%s: %zu KB of shared memory are needed for a block, this GPU has %d KB",
-                name,
-                grid.shared_bytes >> 10,
-                present >> 10);
+        const cudaError_t status = cudaFuncSetAttribute(
+            kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes));
+        if (status != cudaSuccess) {
+            explain_shared_bytes(name, grid.shared_bytes);
         }
-        require_success(
-            cudaFuncSetAttribute(
-                kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
-            name);
+        require_success(status, name);
     }
     cudaLaunchConfig_t config{};
     config.gridDim = grid.blocks;

@@ -4,58 +4,58 @@
 #include "checks.h"
 
 namespace tsp {
+namespace {
+
+void require_rows(const tsp_tensor &x) {
+    require(x.rank == 2 || x.rank == 3, "x: rank is %d, 2 or 3 is needed", x.rank);
+    require_tensor(x, "x", x.rank, {TSP_F32, TSP_BF16});
+}
+
+/* x's shape, and x's dtype or the other one. */
+void require_like(const tsp_tensor &x, const tsp_tensor &tensor, const char *name, tsp_dtype other) {
+    require_tensor(tensor, name, x.rank, {x.dtype, other});
+    require_shape(tensor, name, {x.shape[0], x.shape[1]});
+    require(
+        x.rank == 2 || tensor.shape[2] == x.shape[2],
+        "%s: shape[2] is %" PRId64 ", %" PRId64 " is needed",
+        name,
+        tensor.shape[2],
+        x.shape[2]);
+}
+
+} // namespace
 
 void check(const tsp_rms_norm_args &args) {
     const tsp_tensor &x = args.x;
-    require(x.rank == 2 || x.rank == 3, "x: rank is %d, 2 or 3 is needed", x.rank);
-    require_tensor(x, "x", x.rank, {TSP_F32, TSP_BF16});
+    require_rows(x);
     require_data(x, "x");
-    const auto require_like_x = [&](const tsp_tensor &tensor, const char *name, tsp_dtype other) {
-        require_tensor(tensor, name, x.rank, {x.dtype, other});
-        require_shape(tensor, name, {x.shape[0], x.shape[1]});
-        require(
-            x.rank == 2 || tensor.shape[2] == x.shape[2],
-            "%s: shape[2] is %" PRId64 ", %" PRId64 " is needed",
-            name,
-            tensor.shape[2],
-            x.shape[2]);
-        require_data(tensor, name);
-    };
     if (args.delta.data != nullptr) {
-        require_like_x(args.delta, "delta", TSP_F32);
+        require_like(x, args.delta, "delta", TSP_F32);
+        require_data(args.delta, "delta");
     }
     if (args.sum.data != nullptr) {
-        require_like_x(args.sum, "sum", x.dtype);
+        require_like(x, args.sum, "sum", x.dtype);
+        require_data(args.sum, "sum");
     }
     if (args.weight.data != nullptr) {
         require_tensor(args.weight, "weight", 1, {x.dtype});
         require_shape(args.weight, "weight", {x.shape[x.rank - 1]});
         require_data(args.weight, "weight");
-        require_like_x(args.out, "out", x.dtype);
+        require_like(x, args.out, "out", x.dtype);
+        require_data(args.out, "out");
     }
     require(args.epsilon >= 0.0f, "epsilon is %g, 0 or more is needed", static_cast<double>(args.epsilon));
 }
 
 void check_shapes(const tsp_rms_norm_backward_args &args) {
     const tsp_tensor &x = args.x;
-    require(x.rank == 2 || x.rank == 3, "x: rank is %d, 2 or 3 is needed", x.rank);
-    require_tensor(x, "x", x.rank, {TSP_F32, TSP_BF16});
-    const auto require_like_x = [&](const tsp_tensor &tensor, const char *name, tsp_dtype other) {
-        require_tensor(tensor, name, x.rank, {x.dtype, other});
-        require_shape(tensor, name, {x.shape[0], x.shape[1]});
-        require(
-            x.rank == 2 || tensor.shape[2] == x.shape[2],
-            "%s: shape[2] is %" PRId64 ", %" PRId64 " is needed",
-            name,
-            tensor.shape[2],
-            x.shape[2]);
-    };
+    require_rows(x);
     require_tensor(args.weight, "weight", 1, {x.dtype});
     require_shape(args.weight, "weight", {x.shape[x.rank - 1]});
-    require_like_x(args.dout, "dout", TSP_F32);
-    require_like_x(args.dx, "dx", TSP_F32);
+    require_like(x, args.dout, "dout", TSP_F32);
+    require_like(x, args.dx, "dx", TSP_F32);
     if (args.rounded.data != nullptr) {
-        require_like_x(args.rounded, "rounded", x.dtype);
+        require_like(x, args.rounded, "rounded", x.dtype);
     }
     require_tensor(args.dweight, "dweight", 1, {TSP_F32});
     require_shape(args.dweight, "dweight", {x.shape[x.rank - 1]});

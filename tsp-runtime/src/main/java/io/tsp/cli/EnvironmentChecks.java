@@ -21,6 +21,8 @@ final class EnvironmentChecks {
         }
     }
 
+    private static final String NO_AMD = "has no effect: this build has no kernels for AMD GPUs";
+
     /** The first that is about a variable speaks. */
     private static final List<Trap> TRAPS = List.of(
             warning("OMP_PROC_BIND", "ties the teams of all ranks to the same cores", "false"),
@@ -48,10 +50,10 @@ final class EnvironmentChecks {
             note("JAVA_TOOL_OPTIONS", "adds options to every JVM"),
             note("JDK_JAVA_OPTIONS", "adds options to the java command"),
             prefix("NCCL_", "concerns only NCCL, which ranks of a launcher use with --device cuda"),
-            prefix("RCCL_", "has no effect: this build runs on CPUs"),
+            prefix("RCCL_", NO_AMD),
             prefix("CUDA_", "concerns only --device cuda"),
-            prefix("HSA_", "has no effect: this build runs on CPUs"),
-            prefix("GPU_MAX_HW_QUEUES", "has no effect: this build runs on CPUs"));
+            prefix("HSA_", NO_AMD),
+            prefix("GPU_MAX_HW_QUEUES", NO_AMD));
 
     private final Map<String, String> environment;
 

@@ -1,6 +1,9 @@
 package io.tsp.cli;
 
+import io.tsp.comm.mpi.MpiCommunicator;
 import io.tsp.comm.mpi.MpiWorld;
+import io.tsp.device.cpu.Cores;
+import io.tsp.device.cpu.CpuDevice;
 import io.tsp.evaluate.AvailableMemory;
 import io.tsp.program.Cluster;
 import java.time.Duration;
@@ -19,7 +22,14 @@ record MpiPeers(CpuHardware hardware, MpiWorld world) implements Peers {
 
     @Override
     public Cluster cluster(int threads, Duration deadline) {
-        return new MpiCluster(hardware.libraries(), world, threads, deadline);
+        CpuLibraries libraries = hardware.libraries();
+        int own = CpuLibraries.threadsPerRank(threads, world.size());
+        return new LaunchedRank(
+                world.rank(),
+                world.size(),
+                new CpuDevice(libraries.kernels(), libraries.dnnl(), own, new Cores(own)),
+                new MpiCommunicator(world, libraries.orderedSum(), deadline),
+                deadline);
     }
 
     /** The launcher ends the others when it sees how this process ended. */

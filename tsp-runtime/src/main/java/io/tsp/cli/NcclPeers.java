@@ -1,6 +1,10 @@
 package io.tsp.cli;
 
+import io.tsp.comm.nccl.NcclCommunicator;
+import io.tsp.comm.nccl.NcclRank;
+import io.tsp.device.Device;
 import io.tsp.evaluate.AvailableMemory;
+import io.tsp.ffm.NcclLimits;
 import io.tsp.launch.Launcher;
 import io.tsp.launch.Pace;
 import io.tsp.launch.Place;
@@ -29,7 +33,18 @@ record NcclPeers(CudaHardware hardware, Rendezvous rendezvous, int gpu) implemen
 
     @Override
     public Cluster cluster(int threads, Duration deadline) {
-        return new NcclCluster(hardware, rendezvous, gpu, deadline);
+        Device device = hardware.device(rendezvous.rank(), gpu);
+        NcclRank rank = new NcclRank(
+                rendezvous.rank(),
+                rendezvous.size(),
+                hardware.nccl(),
+                NcclLimits.NONE,
+                () -> hardware.choose(gpu),
+                new RendezvousBootstrap(rendezvous),
+                deadline);
+        NcclCommunicator communicator = new NcclCommunicator(rank, device::transfers);
+        rendezvous.onFailure(failure -> communicator.abort(RendezvousBootstrap.inItsWords(failure)));
+        return new LaunchedRank(rendezvous.rank(), rendezvous.size(), device, communicator, deadline);
     }
 
     @Override

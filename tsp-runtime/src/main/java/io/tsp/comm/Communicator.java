@@ -10,6 +10,7 @@ import io.tsp.op.CommunicationOp.Broadcast;
 import io.tsp.op.CommunicationOp.ReduceScatter;
 import io.tsp.op.CommunicationOp.SendReceive;
 import io.tsp.tensor.Tensor;
+import java.util.List;
 import java.util.function.ToLongFunction;
 
 /**
@@ -26,7 +27,12 @@ public interface Communicator extends AutoCloseable {
      * @param workspace address of the scratch memory
      * @param label what an error calls this exchange
      */
-    record Binding(int channel, Stream stream, ToLongFunction<Tensor> address, long workspace, String label) {}
+    record Binding(int channel, Stream stream, ToLongFunction<Tensor> address, long workspace, String label) {
+        /** Addresses of several tensors' first elements. */
+        public long[] addresses(List<Tensor> tensors) {
+            return tensors.stream().mapToLong(address).toArray();
+        }
+    }
 
     /** Scratch memory that each run of the op needs. */
     long workspaceBytes(CommunicationOp op);

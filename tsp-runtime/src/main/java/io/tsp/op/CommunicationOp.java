@@ -5,6 +5,7 @@ import io.tsp.mesh.Range;
 import io.tsp.tensor.Tensor;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -167,6 +168,11 @@ public sealed interface CommunicationOp extends Op {
         public Tensor part(int index) {
             Range range = Range.part(buffer.count(), group.size(), index);
             return buffer.reshape(buffer.count()).rows(range.from(), range.count());
+        }
+
+        /** What each rank of the group sums, by its index. */
+        public List<Tensor> parts() {
+            return IntStream.range(0, group.size()).mapToObj(this::part).toList();
         }
     }
 

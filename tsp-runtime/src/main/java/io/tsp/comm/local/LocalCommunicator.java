@@ -58,7 +58,7 @@ public final class LocalCommunicator implements Communicator {
     @Override
     public Launch allGather(AllGather op, Binding binding) {
         long own = binding.address().applyAsLong(op.own());
-        long[] parts = addresses(op.parts(), binding);
+        long[] parts = binding.addresses(op.parts());
         return new Gathering(op, binding, new long[] {own}) {
             @Override
             void work(Meeting meeting) {
@@ -76,7 +76,7 @@ public final class LocalCommunicator implements Communicator {
 
     @Override
     public Launch reduceScatter(ReduceScatter op, Binding binding) {
-        return new Gathering(op, binding, addresses(op.parts(), binding)) {
+        return new Gathering(op, binding, binding.addresses(op.parts())) {
             @Override
             void work(Meeting meeting) {
                 sumPart(meeting, op.parts().get(op.self()), op.self());
@@ -86,9 +86,8 @@ public final class LocalCommunicator implements Communicator {
 
     @Override
     public Launch allReduce(AllReduce op, Binding binding) {
-        List<Tensor> parts =
-                IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
-        long[] mine = addresses(parts, binding);
+        List<Tensor> parts = op.parts();
+        long[] mine = binding.addresses(parts);
         return new Gathering(op, binding, mine) {
             @Override
             void work(Meeting meeting) {
@@ -104,8 +103,8 @@ public final class LocalCommunicator implements Communicator {
 
     @Override
     public Launch allToAll(AllToAll op, Binding binding) {
-        long[] receive = addresses(op.receive(), binding);
-        return new Gathering(op, binding, addresses(op.send(), binding)) {
+        long[] receive = binding.addresses(op.receive());
+        return new Gathering(op, binding, binding.addresses(op.send())) {
             @Override
             void work(Meeting meeting) {
                 for (int i = 0; i < op.group().size(); i++) {
@@ -174,10 +173,6 @@ public final class LocalCommunicator implements Communicator {
 
     private static int[] peers(CommunicationOp op) {
         return IntStream.range(0, op.group().size()).filter(i -> i != op.self()).toArray();
-    }
-
-    private static long[] addresses(List<Tensor> tensors, Binding binding) {
-        return tensors.stream().mapToLong(binding.address()).toArray();
     }
 
     /** Ranks of one process share what is compared. */

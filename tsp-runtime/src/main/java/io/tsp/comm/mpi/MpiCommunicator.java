@@ -52,7 +52,7 @@ public final class MpiCommunicator implements Communicator {
     public long workspaceBytes(CommunicationOp op) {
         long largest = switch (op) {
             case ReduceScatter scatter -> largest(scatter.parts());
-            case AllReduce reduce -> largest(parts(reduce));
+            case AllReduce reduce -> largest(reduce.parts());
             case Broadcast _, AllGather _, AllToAll _, SendReceive _ -> 0;
         };
         return Math.min(largest, SEGMENT_BYTES) * (op.group().size() - 1);
@@ -60,10 +60,6 @@ public final class MpiCommunicator implements Communicator {
 
     private static long largest(List<Tensor> parts) {
         return parts.stream().mapToLong(Tensor::bytes).max().orElse(0);
-    }
-
-    private static List<Tensor> parts(AllReduce op) {
-        return IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
     }
 
     @Override
@@ -81,7 +77,7 @@ public final class MpiCommunicator implements Communicator {
     @Override
     public Launch allGather(AllGather op, Binding binding) {
         long own = binding.address().applyAsLong(op.own());
-        long[] parts = addresses(op.parts(), binding);
+        long[] parts = binding.addresses(op.parts());
         return exchange(op, binding, transfer -> {
             gather(op, op.parts(), own, parts, transfer);
             if (!op.isInPlace()) {
@@ -97,14 +93,14 @@ public final class MpiCommunicator implements Communicator {
 
     @Override
     public Launch reduceScatter(ReduceScatter op, Binding binding) {
-        long[] addresses = addresses(op.parts(), binding);
+        long[] addresses = binding.addresses(op.parts());
         return exchange(op, binding, transfer -> sumParts(op, op.parts(), addresses, binding, transfer));
     }
 
     @Override
     public Launch allReduce(AllReduce op, Binding binding) {
-        List<Tensor> parts = parts(op);
-        long[] addresses = addresses(parts, binding);
+        List<Tensor> parts = op.parts();
+        long[] addresses = binding.addresses(parts);
         return exchange(op, binding, transfer -> {
             sumParts(op, parts, addresses, binding, transfer);
             gather(op, parts, addresses[op.self()], addresses, transfer);
@@ -143,8 +139,8 @@ public final class MpiCommunicator implements Communicator {
 
     @Override
     public Launch allToAll(AllToAll op, Binding binding) {
-        long[] send = addresses(op.send(), binding);
-        long[] receive = addresses(op.receive(), binding);
+        long[] send = binding.addresses(op.send());
+        long[] receive = binding.addresses(op.receive());
         return exchange(op, binding, transfer -> {
             peers(op)
                     .forEach(i ->
@@ -236,10 +232,6 @@ public final class MpiCommunicator implements Communicator {
 
     private static int rank(CommunicationOp op, int index) {
         return op.group().ranks().get(index);
-    }
-
-    private static long[] addresses(List<Tensor> tensors, Binding binding) {
-        return tensors.stream().mapToLong(binding.address()).toArray();
     }
 
     @Override

@@ -68,7 +68,7 @@ public final class NcclCommunicator implements Communicator {
     public long workspaceBytes(CommunicationOp op) {
         return switch (op) {
             case ReduceScatter scatter -> sumBytes(scatter.parts());
-            case AllReduce reduce -> sumBytes(parts(reduce));
+            case AllReduce reduce -> sumBytes(reduce.parts());
             case AllGather gather
             when isEven(gather.parts()) && !isContiguous(gather.parts()) ->
                 gather.parts().getFirst().bytes() * gather.parts().size();
@@ -98,10 +98,6 @@ public final class NcclCommunicator implements Communicator {
                         && parts.get(i).byteOffset() == first.byteOffset() + i * first.bytes());
     }
 
-    private static List<Tensor> parts(AllReduce op) {
-        return IntStream.range(0, op.group().size()).mapToObj(op::part).toList();
-    }
-
     @Override
     public Launch broadcast(Broadcast op, Binding binding) {
         long address = binding.address().applyAsLong(op.buffer());
@@ -117,7 +113,7 @@ public final class NcclCommunicator implements Communicator {
     @Override
     public Launch allGather(AllGather op, Binding binding) {
         long own = binding.address().applyAsLong(op.own());
-        long[] parts = addresses(op.parts(), binding);
+        long[] parts = binding.addresses(op.parts());
         if (!isEven(op.parts())) {
             return exchange(op, binding, on -> {
                 on.gather(op.parts(), own, parts);
@@ -138,14 +134,14 @@ public final class NcclCommunicator implements Communicator {
 
     @Override
     public Launch reduceScatter(ReduceScatter op, Binding binding) {
-        long[] addresses = addresses(op.parts(), binding);
+        long[] addresses = binding.addresses(op.parts());
         return exchange(op, binding, on -> on.sumParts(op.parts(), addresses, segmentBytes(op.parts())));
     }
 
     @Override
     public Launch allReduce(AllReduce op, Binding binding) {
-        List<Tensor> parts = parts(op);
-        long[] addresses = addresses(parts, binding);
+        List<Tensor> parts = op.parts();
+        long[] addresses = binding.addresses(parts);
         return exchange(op, binding, on -> {
             on.sumParts(parts, addresses, segmentBytes(parts));
             if (isEven(parts)) {
@@ -159,8 +155,8 @@ public final class NcclCommunicator implements Communicator {
 
     @Override
     public Launch allToAll(AllToAll op, Binding binding) {
-        long[] send = addresses(op.send(), binding);
-        long[] receive = addresses(op.receive(), binding);
+        long[] send = binding.addresses(op.send());
+        long[] receive = binding.addresses(op.receive());
         return exchange(op, binding, on -> {
             on.together(comm -> {
                 for (int i : on.peers()) {
@@ -190,10 +186,6 @@ public final class NcclCommunicator implements Communicator {
                         on.send(source, send.bytes(), op.to(), comm);
                     }
                 }));
-    }
-
-    private static long[] addresses(List<Tensor> tensors, Binding binding) {
-        return tensors.stream().mapToLong(binding.address()).toArray();
     }
 
     private Launch exchange(CommunicationOp op, Binding binding, Consumer<Exchange> work) {

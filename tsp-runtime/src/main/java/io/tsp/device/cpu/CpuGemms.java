@@ -2,13 +2,13 @@ package io.tsp.device.cpu;
 
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
+import io.tsp.device.kernels.GemmOperands;
 import io.tsp.device.kernels.GemmSpecs;
 import io.tsp.device.kernels.Gemms;
 import io.tsp.ffm.Dnnl;
 import io.tsp.ffm.Matmul;
 import io.tsp.ffm.MatmulSpec;
 import io.tsp.op.ComputeOp.Gemm;
-import io.tsp.tensor.Tensor;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -34,12 +34,8 @@ final class CpuGemms implements Gemms, AutoCloseable {
 
             @Override
             public Launch bind(Binding binding) {
-                Tensor biasTensor = op.bias();
-                long src = binding.address().applyAsLong(op.a());
-                long weights = binding.address().applyAsLong(op.b());
-                long bias = biasTensor == null ? 0 : binding.address().applyAsLong(biasTensor);
-                long dst = binding.address().applyAsLong(op.out());
-                return () -> matmul.execute(src, weights, bias, dst, binding.workspace());
+                GemmOperands at = GemmOperands.of(op, binding);
+                return () -> matmul.execute(at.src(), at.weights(), at.bias(), at.dst(), binding.workspace());
             }
         };
     }

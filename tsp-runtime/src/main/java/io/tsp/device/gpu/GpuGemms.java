@@ -2,13 +2,13 @@ package io.tsp.device.gpu;
 
 import io.tsp.device.Kernel;
 import io.tsp.device.Launch;
+import io.tsp.device.kernels.GemmOperands;
 import io.tsp.device.kernels.GemmSpecs;
 import io.tsp.device.kernels.Gemms;
 import io.tsp.ffm.CublasLt;
 import io.tsp.ffm.GpuMatmul;
 import io.tsp.ffm.MatmulSpec;
 import io.tsp.op.ComputeOp.Gemm;
-import io.tsp.tensor.Tensor;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -33,13 +33,9 @@ final class GpuGemms implements Gemms, AutoCloseable {
 
             @Override
             public Launch bind(Binding binding) {
-                Tensor biasTensor = op.bias();
-                long src = binding.address().applyAsLong(op.a());
-                long weights = binding.address().applyAsLong(op.b());
-                long bias = biasTensor == null ? 0 : binding.address().applyAsLong(biasTensor);
-                long dst = binding.address().applyAsLong(op.out());
+                GemmOperands at = GemmOperands.of(op, binding);
                 long stream = binding.stream().handle();
-                return () -> matmul.execute(src, weights, bias, dst, binding.workspace(), stream);
+                return () -> matmul.execute(at.src(), at.weights(), at.bias(), at.dst(), binding.workspace(), stream);
             }
         };
     }
