@@ -1,0 +1,257 @@
+package io.tsp.cost;
+
+import io.tsp.cost.Topology.Link;
+import io.tsp.cost.Topology.Link.Kind;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+
+/** The bytes that an exchange of one group puts on each link, and the messages that follow each other. */
+final class Traffic {
+    private final Topology topology;
+    private final List<Integer> ranks;
+    private final Map<Link, Double> bytes = new HashMap<>();
+    private final Map<Integer, List<Integer>> nodes = new LinkedHashMap<>();
+    private final boolean crosses;
+    private int steps;
+    private int messages;
+
+    Traffic(Topology topology, List<Integer> ranks) {
+        this.topology = topology;
+        this.ranks = ranks;
+        crosses = ranks.stream().anyMatch(rank -> !topology.sameNode(rank, ranks.getFirst()));
+    }
+
+    private int size() {
+        return ranks.size();
+    }
+
+    /** What the links and latencies make of it. */
+    Transfer transfer(Transport transport) {
+        Map<Link, Double> busy = new HashMap<>();
+        bytes.forEach((link, count) -> {
+            if (count > 0) {
+                busy.put(link, count / topology.wire(link).bytesPerSecond());
+            }
+        });
+        Topology.Wire wire = crosses ? topology.network() : topology.node();
+        double latency = steps * wire.latencySeconds() + Math.max(0, messages - steps) * wire.messageSeconds();
+        return new Transfer(transport, latency, busy);
+    }
+
+    /** One message between two members. */
+    Traffic message(int from, int to, double count) {
+        flow(from, to, count, false);
+        return then(1, 1);
+    }
+
+    /** What one member sends to each of the others; see {@link #exchange}. */
+    void messages(int from, double[] counts) {
+        for (int to = 0; to < size(); to++) {
+            if (to != from) {
+                flow(from, to, counts[to], false);
+            }
+        }
+    }
+
+    /** All messages of all members at once. */
+    Traffic exchange() {
+        return then(1, size() - 1);
+    }
+
+    private Traffic then(int moreSteps, int moreMessages) {
+        steps += moreSteps;
+        messages += moreMessages;
+        return this;
+    }
+
+    /** @param reversed whether it goes the other way */
+    private void flow(int fromIndex, int toIndex, double count, boolean reversed) {
+        int from = ranks.get(reversed ? toIndex : fromIndex);
+        int to = ranks.get(reversed ? fromIndex : toIndex);
+        if (!topology.sameNode(from, to)) {
+            add(new Link(Kind.CARD_OUT, from, from), count);
+            add(new Link(Kind.CARD_IN, to, to), count);
+            return;
+        }
+        switch (topology.fabric()) {
+            case MESH -> add(new Link(Kind.PAIR, from, to), count);
+            case SWITCH -> {
+                add(new Link(Kind.PORT_OUT, from, from), count);
+                add(new Link(Kind.PORT_IN, to, to), count);
+            }
+            case BUS -> {
+                int node = topology.nodeOf(from);
+                add(new Link(Kind.BUS, node, node), count);
+            }
+        }
+    }
+
+    private void add(Link link, double count) {
+        bytes.merge(link, count, Double::sum);
+    }
+
+    /** Whether {@link #spread} can go this way. */
+    boolean allows(Transport transport, double[] parts) {
+        return switch (transport) {
+            case DIRECT, RING, RECURSIVE -> true;
+            case SCATTERED -> root(parts) >= 0 && size() > 2;
+            case RAILS -> crosses && rails().size() > 1;
+        };
+    }
+
+    /**
+     * Part i, in bytes, comes from member i to all others; reversed, from all others to member i.
+     *
+     * @param parts one for each member
+     */
+    Traffic spread(Transport transport, double[] parts, boolean reversed) {
+        return switch (transport) {
+            case DIRECT -> direct(parts, reversed);
+            case RING -> ring(parts, reversed);
+            case RECURSIVE -> recursive(parts, reversed);
+            case SCATTERED -> scattered(root(parts), parts, reversed);
+            case RAILS -> rails(parts, reversed);
+        };
+    }
+
+    private Traffic direct(double[] parts, boolean reversed) {
+        Map<Integer, Double> ofNode = new HashMap<>();
+        Map<Integer, List<Integer>> members = nodes();
+        double total = 0;
+        for (int i = 0; i < size(); i++) {
+            ofNode.merge(topology.nodeOf(ranks.get(i)), parts[i], Double::sum);
+            total += parts[i];
+        }
+        for (int i = 0; i < size(); i++) {
+            int rank = ranks.get(i);
+            List<Integer> neighbours = members.get(topology.nodeOf(rank));
+            for (int j : neighbours) {
+                if (i != j) {
+                    flow(i, j, parts[i], reversed);
+                }
+            }
+            // Cards see sums only, so a group of thousands needs no list of all pairs.
+            double outside = parts[i] * (size() - neighbours.size());
+            double fromOutside = total - ofNode.get(topology.nodeOf(rank));
+            add(new Link(Kind.CARD_OUT, rank, rank), reversed ? fromOutside : outside);
+            add(new Link(Kind.CARD_IN, rank, rank), reversed ? outside : fromOutside);
+        }
+        return then(1, size() - 1);
+    }
+
+    private Traffic ring(double[] parts, boolean reversed) {
+        double total = sum(parts);
+        for (int i = 0; i < size(); i++) {
+            int next = (i + 1) % size();
+            flow(i, next, total - parts[next], reversed);
+        }
+        return then(size() - 1, size() - 1);
+    }
+
+    private Traffic recursive(double[] parts, boolean reversed) {
+        double[] before = new double[2 * size() + 1];
+        for (int i = 0; i < 2 * size(); i++) {
+            before[i + 1] = before[i] + parts[i % size()];
+        }
+        for (int distance = 1; distance < size(); distance *= 2) {
+            int passed = Math.min(distance, size() - distance);
+            for (int i = 0; i < size(); i++) {
+                flow(i, Math.floorMod(i - distance, size()), before[i + passed] - before[i], reversed);
+            }
+            then(1, 1);
+        }
+        return this;
+    }
+
+    private Traffic scattered(int root, double[] parts, boolean reversed) {
+        double piece = parts[root] / (size() - 1);
+        double[] pieces = new double[size()];
+        Arrays.fill(pieces, piece);
+        pieces[root] = 0;
+        for (int i = 0; i < size(); i++) {
+            if (i != root) {
+                flow(root, i, piece, reversed);
+                // The root needs no piece back.
+                flow(i, root, -piece, reversed);
+            }
+        }
+        return then(1, size() - 1).direct(pieces, reversed);
+    }
+
+    private Traffic rails(double[] parts, boolean reversed) {
+        List<List<Integer>> rails = rails();
+        int root = root(parts);
+        int perNode = rails.size();
+        double[] own = parts;
+        if (root >= 0) {
+            int node = topology.nodeOf(ranks.get(root));
+            List<Integer> neighbours = nodes().get(node);
+            own = new double[size()];
+            for (int i : neighbours) {
+                own[i] = parts[root] / perNode;
+                if (i != root) {
+                    flow(root, i, own[i], reversed);
+                }
+            }
+            then(1, perNode - 1);
+        }
+        for (List<Integer> rail : rails) {
+            double inRail = 0;
+            for (int i : rail) {
+                inRail += own[i];
+            }
+            for (int i : rail) {
+                add(new Link(Kind.CARD_OUT, ranks.get(i), ranks.get(i)), reversed ? inRail - own[i] : own[i] * (rail.size() - 1));
+                add(new Link(Kind.CARD_IN, ranks.get(i), ranks.get(i)), reversed ? own[i] * (rail.size() - 1) : inRail - own[i]);
+                for (int j : nodes().get(topology.nodeOf(ranks.get(i)))) {
+                    if (i != j) {
+                        flow(i, j, inRail, reversed);
+                    }
+                }
+            }
+        }
+        return then(2, rails.getFirst().size() - 1 + perNode - 1);
+    }
+
+    /** The only member with a part, or -1 if there are more. */
+    private static int root(double[] parts) {
+        int[] filled =
+                IntStream.range(0, parts.length).filter(i -> parts[i] > 0).toArray();
+        return filled.length == 1 ? filled[0] : -1;
+    }
+
+    private static double sum(double[] parts) {
+        double total = 0;
+        for (double part : parts) {
+            total += part;
+        }
+        return total;
+    }
+
+    private Map<Integer, List<Integer>> nodes() {
+        if (nodes.isEmpty()) {
+            for (int i = 0; i < size(); i++) {
+                nodes.computeIfAbsent(topology.nodeOf(ranks.get(i)), key -> new ArrayList<>())
+                        .add(i);
+            }
+        }
+        return nodes;
+    }
+
+    /** Members with the same place among those of their node; none if nodes have different numbers of members. */
+    private List<List<Integer>> rails() {
+        List<List<Integer>> ofNodes = List.copyOf(nodes().values());
+        int perNode = ofNodes.getFirst().size();
+        if (ofNodes.stream().anyMatch(node -> node.size() != perNode)) {
+            return List.of();
+        }
+        return IntStream.range(0, perNode)
+                .mapToObj(place -> ofNodes.stream().map(node -> node.get(place)).toList())
+                .toList();
+    }
+}
