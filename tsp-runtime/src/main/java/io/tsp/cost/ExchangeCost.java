@@ -1,5 +1,6 @@
 package io.tsp.cost;
 
+import io.tsp.cost.Topology.Link;
 import io.tsp.mesh.Group;
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.CommunicationOp.AllGather;
@@ -12,6 +13,7 @@ import io.tsp.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -72,12 +74,17 @@ public final class ExchangeCost {
         Key key = new Key(op.name(), op.group(), Arrays.stream(parts).boxed().toList());
         return known.computeIfAbsent(key, unused -> {
             Set<Transport> allowed = profile.transports().getOrDefault(op.name(), Set.of());
-            return Arrays.stream(Transport.values())
+            List<Transfer> ways = Arrays.stream(Transport.values())
                     .filter(transport -> allowed.contains(transport)
                             && new Traffic(profile.topology(), op.group().ranks()).allows(transport, parts))
                     .map(transport -> collective(op, transport, parts))
+                    .toList();
+            Set<Link> links = new HashSet<>();
+            ways.forEach(way -> links.addAll(way.links()));
+            return ways.stream()
                     .min(Comparator.comparingDouble(Transfer::seconds))
-                    .orElseThrow();
+                    .orElseThrow()
+                    .keeping(links);
         });
     }
 

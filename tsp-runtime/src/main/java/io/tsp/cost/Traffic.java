@@ -33,14 +33,17 @@ final class Traffic {
     /** What the links and latencies make of it. */
     Transfer transfer(Transport transport) {
         Map<Link, Double> busy = new HashMap<>();
-        bytes.forEach((link, count) -> {
-            if (count > 0) {
-                busy.put(link, count / topology.wire(link).bytesPerSecond());
+        double longest = 0;
+        for (Map.Entry<Link, Double> load : bytes.entrySet()) {
+            if (load.getValue() > 0) {
+                double seconds = load.getValue() / topology.wire(load.getKey()).bytesPerSecond();
+                busy.put(load.getKey(), seconds);
+                longest = Math.max(longest, seconds);
             }
-        });
+        }
         Topology.Wire wire = crosses ? topology.network() : topology.node();
         double latency = steps * wire.latencySeconds() + Math.max(0, messages - steps) * wire.messageSeconds();
-        return new Transfer(transport, latency, busy);
+        return new Transfer(transport, wire.latencySeconds(), latency + longest, busy, busy.keySet());
     }
 
     /** One message between two members. */
@@ -91,6 +94,13 @@ final class Traffic {
         }
     }
 
+    /** What a member sends to and gets from other nodes. */
+    private void cards(int index, double sent, double received, boolean reversed) {
+        int rank = ranks.get(index);
+        add(new Link(Kind.CARD_OUT, rank, rank), reversed ? received : sent);
+        add(new Link(Kind.CARD_IN, rank, rank), reversed ? sent : received);
+    }
+
     private void add(Link link, double count) {
         bytes.merge(link, count, Double::sum);
     }
@@ -138,8 +148,7 @@ final class Traffic {
             // Cards see sums only, so a group of thousands needs no list of all pairs.
             double outside = parts[i] * (size() - neighbours.size());
             double fromOutside = total - ofNode.get(topology.nodeOf(rank));
-            add(new Link(Kind.CARD_OUT, rank, rank), reversed ? fromOutside : outside);
-            add(new Link(Kind.CARD_IN, rank, rank), reversed ? outside : fromOutside);
+            cards(i, outside, fromOutside, reversed);
         }
         return then(1, size() - 1);
     }
@@ -186,28 +195,11 @@ final class Traffic {
     private Traffic rails(double[] parts, boolean reversed) {
         List<List<Integer>> rails = rails();
         int root = root(parts);
-        int perNode = rails.size();
-        double[] own = parts;
-        if (root >= 0) {
-            int node = topology.nodeOf(ranks.get(root));
-            List<Integer> neighbours = nodes().get(node);
-            own = new double[size()];
-            for (int i : neighbours) {
-                own[i] = parts[root] / perNode;
-                if (i != root) {
-                    flow(root, i, own[i], reversed);
-                }
-            }
-            then(1, perNode - 1);
-        }
+        double[] own = root < 0 ? parts : inNode(root, parts[root] / rails.size(), reversed);
         for (List<Integer> rail : rails) {
-            double inRail = 0;
+            double inRail = rail.stream().mapToDouble(i -> own[i]).sum();
             for (int i : rail) {
-                inRail += own[i];
-            }
-            for (int i : rail) {
-                add(new Link(Kind.CARD_OUT, ranks.get(i), ranks.get(i)), reversed ? inRail - own[i] : own[i] * (rail.size() - 1));
-                add(new Link(Kind.CARD_IN, ranks.get(i), ranks.get(i)), reversed ? own[i] * (rail.size() - 1) : inRail - own[i]);
+                cards(i, own[i] * (rail.size() - 1), inRail - own[i], reversed);
                 for (int j : nodes().get(topology.nodeOf(ranks.get(i)))) {
                     if (i != j) {
                         flow(i, j, inRail, reversed);
@@ -215,7 +207,21 @@ final class Traffic {
                 }
             }
         }
-        return then(2, rails.getFirst().size() - 1 + perNode - 1);
+        return then(2, rails.getFirst().size() - 1 + rails.size() - 1);
+    }
+
+    /** Gives each rank of the root's node a piece, so that all rails have one; returns what each member has. */
+    private double[] inNode(int root, double piece, boolean reversed) {
+        double[] own = new double[size()];
+        List<Integer> neighbours = nodes().get(topology.nodeOf(ranks.get(root)));
+        for (int i : neighbours) {
+            own[i] = piece;
+            if (i != root) {
+                flow(root, i, piece, reversed);
+            }
+        }
+        then(1, neighbours.size() - 1);
+        return own;
     }
 
     /** The only member with a part, or -1 if there are more. */

@@ -14,11 +14,12 @@ final class LinkQueues implements VirtualRun.Traffics {
     /**
      * What a meeting asks of the links.
      *
-     * @param latencyNanos until bytes move
-     * @param transferNanos until the last one is there, from then
-     * @param busyNanos how long each link is taken
+     * @param latencyNanos before it needs them
+     * @param transferNanos how long it has them, all at once
+     * @param links what no other transfer may use meanwhile
+     * @param busyNanos how long bytes move on each
      */
-    record Demand(long latencyNanos, long transferNanos, Map<Link, Long> busyNanos) {}
+    record Demand(long latencyNanos, long transferNanos, Set<Link> links, Map<Link, Long> busyNanos) {}
 
     private static final int[] NONE = {};
 
@@ -41,7 +42,7 @@ final class LinkQueues implements VirtualRun.Traffics {
         demands.forEach(unused -> following.add(new TreeSet<>()));
         for (int meeting : order) {
             Set<Integer> previous = new HashSet<>();
-            for (Link link : demands.get(meeting).busyNanos.keySet()) {
+            for (Link link : demands.get(meeting).links) {
                 Integer other = last.put(link, meeting);
                 if (other != null && previous.add(other)) {
                     following.get(other).add(meeting);
@@ -62,7 +63,7 @@ final class LinkQueues implements VirtualRun.Traffics {
     static VirtualRun.Traffics none(int meetings) {
         List<Demand> demands = new ArrayList<>();
         for (int i = 0; i < meetings; i++) {
-            demands.add(new Demand(0, 0, Map.of()));
+            demands.add(new Demand(0, 0, Set.of(), Map.of()));
         }
         return new LinkQueues(demands, List.of());
     }
@@ -81,17 +82,16 @@ final class LinkQueues implements VirtualRun.Traffics {
     public long serve(int meeting, long arrived) {
         Demand demand = demands.get(meeting);
         long begin = arrived + demand.latencyNanos;
-        for (Link link : demand.busyNanos.keySet()) {
+        for (Link link : demand.links) {
             begin = Math.max(begin, free.getOrDefault(link, 0L));
         }
-        for (Map.Entry<Link, Long> use : demand.busyNanos.entrySet()) {
-            free.put(use.getKey(), begin + use.getValue());
-            busy.merge(use.getKey(), use.getValue(), Long::sum);
-        }
-        return begin + demand.transferNanos;
+        long end = begin + demand.transferNanos;
+        demand.links.forEach(link -> free.put(link, end));
+        demand.busyNanos.forEach((link, nanos) -> busy.merge(link, nanos, Long::sum));
+        return end;
     }
 
-    /** How long each link was taken. */
+    /** How long bytes moved on each link. */
     Map<Link, Long> busyNanos() {
         return Map.copyOf(busy);
     }

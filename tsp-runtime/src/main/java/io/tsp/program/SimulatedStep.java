@@ -13,7 +13,7 @@ import java.util.SequencedMap;
  * @param profile name of the hardware profile
  * @param profileHash what the profile said
  * @param ranks what happened on each rank, in the order of the programs that were given
- * @param linkBusyNanos how long each link of these ranks was taken
+ * @param linkBusyNanos how long bytes moved on each link of these ranks
  */
 public record SimulatedStep(String profile, String profileHash, List<Rank> ranks, Map<Link, Long> linkBusyNanos) {
     private static final double NANOS_PER_SECOND = 1e9;

@@ -18,11 +18,13 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.ToLongFunction;
+import java.util.stream.Collectors;
 
 /**
  * Runs programs on hardware that only a profile knows, on a virtual clock. The programs, schedules and memory plans are
@@ -33,7 +35,8 @@ import java.util.function.ToLongFunction;
  * the ranks of one replica speak for all.
  *
  * <p>Links serve transfers one at a time, in the order in which they would begin on reference hardware whose links take no
- * time. The order follows from the programs alone, so {@link VirtualRun} keeps its promise for all profiles.
+ * time. The order follows from the programs alone, so {@link VirtualRun} keeps its promise for all profiles. Transfers that
+ * share a link could also share its bytes per second; together they would be done no sooner.
  *
  * <p>Reading order: before this {@link CostModel}; next {@link VirtualRun}.
  */
@@ -128,7 +131,7 @@ public final class Simulator {
         Set<Integer> present = new HashSet<>();
         graph.schedules.forEach(schedule -> present.add(schedule.program().rank()));
         ExchangeCost costs = new ExchangeCost(profile);
-        Map<Transfer, Demand> known = new HashMap<>();
+        Map<Transfer, Demand> known = new IdentityHashMap<>();
         return graph.meetings.stream()
                 .map(meeting -> known.computeIfAbsent(
                         transfer(meeting, costs),
@@ -146,19 +149,23 @@ public final class Simulator {
                         .toList());
     }
 
-    /** What links between ranks that are not there do is nobody's concern, but for how long it takes. */
+    /** What links between ranks that are not there do is nobody's concern. */
     private static Demand demand(Transfer transfer, Set<Integer> present, Member member) {
         Map<Link, Long> busy = new HashMap<>();
-        long longest = 0;
-        for (Map.Entry<Link, Double> use : transfer.busySeconds().entrySet()) {
-            Link link = use.getKey();
-            long nanos = nanos(use.getValue(), member.step());
-            longest = Math.max(longest, nanos);
-            if (link.kind() == Kind.BUS || present.contains(link.from()) || present.contains(link.to())) {
-                busy.put(link, nanos);
+        transfer.busySeconds().forEach((link, seconds) -> {
+            if (concerns(link, present)) {
+                busy.put(link, (long) (seconds * NANOS_PER_SECOND));
             }
-        }
-        return new Demand(nanos(transfer.latencySeconds(), member.step()), longest, busy);
+        });
+        return new Demand(
+                nanos(transfer.latencySeconds(), member.step()),
+                nanos(transfer.seconds() - transfer.latencySeconds(), member.step()),
+                transfer.links().stream().filter(link -> concerns(link, present)).collect(Collectors.toSet()),
+                busy);
+    }
+
+    private static boolean concerns(Link link, Set<Integer> present) {
+        return link.kind() == Kind.BUS || present.contains(link.from()) || present.contains(link.to());
     }
 
     /** Whole nanoseconds, rounded up so that nothing takes no time. */
