@@ -12,9 +12,9 @@ import java.util.TreeMap;
  * One accelerator.
  *
  * @param units streaming multiprocessors, compute units or cores: what tiles of work are dealt out to
- * @param transferUnits units that transfers keep for themselves in a program that has any; 0 if engines of their own move
- *     the bytes. The share is fixed, as with a persistent GEMM that leaves units out, so compute never depends on when a
- *     transfer happens
+ * @param transferUnits units that transfers keep for themselves in a program that has any; 0 if engines of their own
+ *     move the bytes. The share is fixed, as with a persistent GEMM that leaves units out, so compute never depends on
+ *     when a transfer happens
  * @param memoryBytesPerSecond achieved, reading and writing
  * @param launchSeconds what every op costs before it does anything
  * @param workspaceBytes scratch memory of ops, by name; others need none

@@ -43,8 +43,8 @@ public final class ExchangeCost {
     /**
      * An exchange of a whole group.
      *
-     * @param members what members have to say, at least one; those that are missing in an all-to-all are taken to send as
-     *     much to everyone as the first one does on average
+     * @param members what members have to say, at least one; those that are missing in an all-to-all are taken to send
+     *     as much to everyone as the first one does on average
      */
     public Transfer of(List<CommunicationOp> members) {
         CommunicationOp op = members.getFirst();

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Hardware that programs can be run on in simulated time. Read from a file in which every number has a source and a date:
- * a simulated figure is a consequence of its profile, and the hash says of which.
+ * Hardware that programs can be run on in simulated time. Read from a file in which every number has a source and a
+ * date: a simulated figure is a consequence of its profile, and the hash says of which.
  *
  * <p>Reading order: this file is the first; next {@link CostModel}.
  *

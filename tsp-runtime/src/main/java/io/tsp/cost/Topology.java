@@ -3,8 +3,8 @@ package io.tsp.cost;
 import java.util.Locale;
 
 /**
- * How ranks are connected. Consecutive ranks share a node; between nodes every rank has a network card of its own, and the
- * network behind the cards does not block.
+ * How ranks are connected. Consecutive ranks share a node; between nodes every rank has a network card of its own, and
+ * the network behind the cards does not block.
  *
  * @param nodeSize ranks of a node
  * @param node what connects ranks of a node

@@ -11,8 +11,8 @@ import java.util.Set;
  * @param latencySeconds of one step, in which no bytes move yet
  * @param seconds from the last member's arrival to the end, if no other transfer is in the way
  * @param busySeconds how long each link moves bytes
- * @param links what no other transfer may use meanwhile: all links that some transport would use, so that a faster link,
- *     which may change the transport, never changes who is in whose way
+ * @param links what no other transfer may use meanwhile: all links that some transport would use, so that a faster
+ *     link, which may change the transport, never changes who is in whose way
  */
 public record Transfer(
         Transport transport,

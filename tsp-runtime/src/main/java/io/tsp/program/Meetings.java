@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Which steps of some ranks meet. Unlike {@link ExchangeMatcher} it proves little and needs not all ranks of the world: a
- * member that is not there is taken to come when those that are there do.
+ * Which steps of some ranks meet. Unlike {@link ExchangeMatcher} it proves little and needs not all ranks of the world:
+ * a member that is not there is taken to come when those that are there do.
  */
 final class Meetings {
     /**

@@ -31,12 +31,12 @@ import java.util.stream.Collectors;
  * those that an {@link Executor} would run; nothing is allocated and no thread waits.
  *
  * <p>Not all ranks need be given. Those that are missing are taken to come to every exchange when the given ones do, and
- * to leave links to them alone. That is exact for the replicas of a data-parallel mesh when all have as many tokens; then
+ * to leave links to them alone. That is exact for the replicas of a data-parallel mesh when all have as many tokens:
  * the ranks of one replica speak for all.
  *
- * <p>Links serve transfers one at a time, in the order in which they would begin on reference hardware whose links take no
- * time. The order follows from the programs alone, so {@link VirtualRun} keeps its promise for all profiles. Transfers that
- * share a link could also share its bytes per second; together they would be done no sooner.
+ * <p>Links serve transfers one at a time, in the order in which they would begin on reference hardware whose links take
+ * no time. The order follows from the programs alone, so {@link VirtualRun} keeps its promise for all profiles.
+ * Transfers that share a link could also share its bytes per second; together they would be done no sooner.
  *
  * <p>Reading order: before this {@link CostModel}; next {@link VirtualRun}.
  */

@@ -10,10 +10,10 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * One run of a {@link StepGraph} on a virtual clock. Every time is the largest of some earlier times plus a duration, and
- * which ones never depends on durations. So no time can get smaller when a duration gets longer: more bandwidth never
- * slows a step down. A link that served whoever came first would not keep that promise (Graham 1966), hence the order in
- * which links serve transfers is an argument here.
+ * One run of a {@link StepGraph} on a virtual clock. Every time is the largest of some earlier times plus a duration,
+ * and which ones never depends on durations. So no time can get smaller when a duration gets longer: more bandwidth
+ * never slows a step down. A link that served whoever came first would not keep that promise (Graham 1966), hence the
+ * order in which links serve transfers is an argument here.
  */
 final class VirtualRun {
     private final StepGraph graph;
@@ -132,8 +132,10 @@ final class VirtualRun {
         throw new IllegalStateException("nothing is stuck");
     }
 
-    /** Meetings by the time at which their members came; those of one time as they were found, which is an order of waits. */
+    /** Meetings by the time at which their members came; those of one time in an order in which they can be served. */
     List<Integer> byArrival() {
-        return served.stream().sorted(Comparator.comparingLong(meeting -> arrived[meeting])).toList();
+        return served.stream()
+                .sorted(Comparator.comparingLong(meeting -> arrived[meeting]))
+                .toList();
     }
 }
