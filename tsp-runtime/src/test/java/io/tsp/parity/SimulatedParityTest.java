@@ -13,6 +13,7 @@ import io.tsp.program.Session;
 import io.tsp.program.SimulatedStep;
 import io.tsp.program.Simulator;
 import io.tsp.program.Trace;
+import io.tsp.scheme.ForwardProgram;
 import io.tsp.scheme.TrainingProgram;
 import io.tsp.tensor.DType;
 import java.util.List;
@@ -48,6 +49,7 @@ class SimulatedParityTest {
     void forwardRunsSameProgram(Run run) {
         for (Session.Mode mode : Session.Mode.values()) {
             try (Forward forward = Forward.open(libraries, run, mode)) {
+                forward.run();
                 List<Integer> ranks = forward.session().localRanks();
                 List<Program> programs = ranks.stream().map(forward::program).toList();
                 compare(run, forward.session(), mode, programs);
@@ -59,14 +61,16 @@ class SimulatedParityTest {
     @MethodSource("steps")
     void trainingRunsSameProgram(Run run) {
         try (Steps steps = Steps.open(libraries, run, Way.PLAIN.sharded())) {
+            steps.next();
             List<Program> programs = steps.runner().plan().programs().stream()
                     .map(TrainingProgram::model)
-                    .map(model -> model.program())
+                    .map(ForwardProgram::program)
                     .toList();
             compare(run, steps.runner().session(), Session.Mode.OVERLAPPED, programs);
         }
     }
 
+    /** After a run, so that inputs are there. */
     private static void compare(Run run, Session session, Session.Mode mode, List<Program> programs) {
         List<Trace> real = session.run();
         try (Ranks ranks = new Ranks(libraries, programs.size())) {
