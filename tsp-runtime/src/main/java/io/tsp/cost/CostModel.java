@@ -11,8 +11,8 @@ import io.tsp.tensor.Tensor;
 
 /**
  * Seconds of the work of one device: the longer of what its arithmetic and what its memory needs, behind a launch. The
- * arithmetic of a matrix product comes in tiles, dealt out to units in waves, so the last wave may be nearly empty; that
- * of attention goes by the pairs of queries and keys that see each other, exactly.
+ * arithmetic of a matrix product comes in tiles, dealt out to units in waves, so the last wave may be nearly empty;
+ * that of attention goes by the pairs of queries and keys that see each other, exactly.
  *
  * <p>Reading order: before this {@link HardwareProfile}; exchanges: {@link ExchangeCost}; next {@code Simulator}.
  */

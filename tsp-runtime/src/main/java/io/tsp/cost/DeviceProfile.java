@@ -2,6 +2,7 @@ package io.tsp.cost;
 
 import io.tsp.tensor.DType;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -33,6 +34,7 @@ public record DeviceProfile(
     public DeviceProfile {
         gemm = List.copyOf(gemm);
         attention = List.copyOf(attention);
+        workspaceBytes = Collections.unmodifiableSequencedMap(workspaceBytes);
     }
 
     /**

@@ -15,19 +15,33 @@ final class Traffic {
     private final Topology topology;
     private final List<Integer> ranks;
     private final Map<Link, Double> bytes = new HashMap<>();
-    private final Map<Integer, List<Integer>> nodes = new LinkedHashMap<>();
-    private final boolean crosses;
+    /** Members of each node. */
+    private final List<List<Integer>> nodes;
+    /** The other members of each member's node and itself. */
+    private final List<List<Integer>> neighbours = new ArrayList<>();
+
     private int steps;
     private int messages;
 
     Traffic(Topology topology, List<Integer> ranks) {
         this.topology = topology;
         this.ranks = ranks;
-        crosses = ranks.stream().anyMatch(rank -> !topology.sameNode(rank, ranks.getFirst()));
+        Map<Integer, List<Integer>> members = new LinkedHashMap<>();
+        for (int i = 0; i < ranks.size(); i++) {
+            List<Integer> node =
+                    members.computeIfAbsent(topology.nodeOf(ranks.get(i)), unused -> new ArrayList<>());
+            node.add(i);
+            neighbours.add(node);
+        }
+        nodes = List.copyOf(members.values());
     }
 
     private int size() {
         return ranks.size();
+    }
+
+    private boolean crosses() {
+        return nodes.size() > 1;
     }
 
     /** What the links and latencies make of it. */
@@ -41,7 +55,7 @@ final class Traffic {
                 longest = Math.max(longest, seconds);
             }
         }
-        Topology.Wire wire = crosses ? topology.network() : topology.node();
+        Topology.Wire wire = crosses() ? topology.network() : topology.node();
         double latency = steps * wire.latencySeconds() + Math.max(0, messages - steps) * wire.messageSeconds();
         return new Transfer(transport, wire.latencySeconds(), latency + longest, busy, busy.keySet());
     }
@@ -110,7 +124,7 @@ final class Traffic {
         return switch (transport) {
             case DIRECT, RING, RECURSIVE -> true;
             case SCATTERED -> root(parts) >= 0 && size() > 2;
-            case RAILS -> crosses && rails().size() > 1;
+            case RAILS -> crosses() && rails().size() > 1;
         };
     }
 
@@ -130,25 +144,18 @@ final class Traffic {
     }
 
     private Traffic direct(double[] parts, boolean reversed) {
-        Map<Integer, Double> ofNode = new HashMap<>();
-        Map<Integer, List<Integer>> members = nodes();
-        double total = 0;
-        for (int i = 0; i < size(); i++) {
-            ofNode.merge(topology.nodeOf(ranks.get(i)), parts[i], Double::sum);
-            total += parts[i];
-        }
-        for (int i = 0; i < size(); i++) {
-            int rank = ranks.get(i);
-            List<Integer> neighbours = members.get(topology.nodeOf(rank));
-            for (int j : neighbours) {
-                if (i != j) {
-                    flow(i, j, parts[i], reversed);
+        double total = sum(parts);
+        for (List<Integer> node : nodes) {
+            double inside = node.stream().mapToDouble(i -> parts[i]).sum();
+            for (int i : node) {
+                for (int j : node) {
+                    if (i != j) {
+                        flow(i, j, parts[i], reversed);
+                    }
                 }
+                // Cards see sums only, so a group of thousands needs no list of all pairs.
+                cards(i, parts[i] * (size() - node.size()), total - inside, reversed);
             }
-            // Cards see sums only, so a group of thousands needs no list of all pairs.
-            double outside = parts[i] * (size() - neighbours.size());
-            double fromOutside = total - ofNode.get(topology.nodeOf(rank));
-            cards(i, outside, fromOutside, reversed);
         }
         return then(1, size() - 1);
     }
@@ -200,7 +207,7 @@ final class Traffic {
             double inRail = rail.stream().mapToDouble(i -> own[i]).sum();
             for (int i : rail) {
                 cards(i, own[i] * (rail.size() - 1), inRail - own[i], reversed);
-                for (int j : nodes().get(topology.nodeOf(ranks.get(i)))) {
+                for (int j : neighbours.get(i)) {
                     if (i != j) {
                         flow(i, j, inRail, reversed);
                     }
@@ -213,14 +220,13 @@ final class Traffic {
     /** Gives each rank of the root's node a piece, so that all rails have one; returns what each member has. */
     private double[] inNode(int root, double piece, boolean reversed) {
         double[] own = new double[size()];
-        List<Integer> neighbours = nodes().get(topology.nodeOf(ranks.get(root)));
-        for (int i : neighbours) {
+        for (int i : neighbours.get(root)) {
             own[i] = piece;
             if (i != root) {
                 flow(root, i, piece, reversed);
             }
         }
-        then(1, neighbours.size() - 1);
+        then(1, neighbours.get(root).size() - 1);
         return own;
     }
 
@@ -239,25 +245,14 @@ final class Traffic {
         return total;
     }
 
-    private Map<Integer, List<Integer>> nodes() {
-        if (nodes.isEmpty()) {
-            for (int i = 0; i < size(); i++) {
-                nodes.computeIfAbsent(topology.nodeOf(ranks.get(i)), key -> new ArrayList<>())
-                        .add(i);
-            }
-        }
-        return nodes;
-    }
-
     /** Members with the same place among those of their node; none if nodes have different numbers of members. */
     private List<List<Integer>> rails() {
-        List<List<Integer>> ofNodes = List.copyOf(nodes().values());
-        int perNode = ofNodes.getFirst().size();
-        if (ofNodes.stream().anyMatch(node -> node.size() != perNode)) {
+        int perNode = nodes.getFirst().size();
+        if (nodes.stream().anyMatch(node -> node.size() != perNode)) {
             return List.of();
         }
         return IntStream.range(0, perNode)
-                .mapToObj(place -> ofNodes.stream().map(node -> node.get(place)).toList())
+                .mapToObj(place -> nodes.stream().map(node -> node.get(place)).toList())
                 .toList();
     }
 }

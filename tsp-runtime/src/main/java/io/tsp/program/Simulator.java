@@ -30,8 +30,8 @@ import java.util.stream.Collectors;
  * Runs programs on hardware that only a profile knows, on a virtual clock. The programs, schedules and memory plans are
  * those that an {@link Executor} would run; nothing is allocated and no thread waits.
  *
- * <p>Not all ranks need be given. Those that are missing are taken to come to every exchange when the given ones do, and
- * to leave links to them alone. That is exact for the replicas of a data-parallel mesh when all have as many tokens:
+ * <p>Not all ranks need be given. Those that are missing are taken to come to every exchange when the given ones do,
+ * and to leave links to them alone. That is exact for the replicas of a data-parallel mesh when all have as many tokens:
  * the ranks of one replica speak for all.
  *
  * <p>Links serve transfers one at a time, in the order in which they would begin on reference hardware whose links take

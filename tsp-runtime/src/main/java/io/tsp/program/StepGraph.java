@@ -30,10 +30,10 @@ final class StepGraph {
         this.schedules = List.copyOf(schedules);
         meetings = Meetings.of(schedules);
         first = new int[schedules.size() + 1];
-        Map<Integer, Integer> place = new HashMap<>();
+        Map<Integer, Integer> firstOfRank = new HashMap<>();
         for (int i = 0; i < schedules.size(); i++) {
             first[i + 1] = first[i] + schedules.get(i).lanes().size();
-            place.put(schedules.get(i).program().rank(), i);
+            firstOfRank.put(schedules.get(i).program().rank(), first[i]);
         }
         int steps = first[schedules.size()];
         dependencies = new int[steps];
@@ -46,7 +46,7 @@ final class StepGraph {
         List<List<Integer>> membersOf = lists(meetings.size());
         for (int meeting = 0; meeting < meetings.size(); meeting++) {
             for (Member member : meetings.get(meeting).members()) {
-                int step = first[place.get(member.rank())] + member.step().index();
+                int step = firstOfRank.getOrDefault(member.rank(), 0) + member.step().index();
                 met.get(step).add(meeting);
                 membersOf.get(meeting).add(step);
             }

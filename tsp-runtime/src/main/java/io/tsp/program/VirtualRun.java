@@ -23,6 +23,7 @@ final class VirtualRun {
     private final int[] absent;
     private final int[] unmet;
     private final Deque<Integer> ready = new ArrayDeque<>();
+    private final Deque<Integer> met = new ArrayDeque<>();
     private int finished;
     final long[] begin;
     final long[] end;
@@ -69,8 +70,12 @@ final class VirtualRun {
                 ready.add(step);
             }
         }
-        while (!ready.isEmpty()) {
-            begin(ready.remove());
+        while (!ready.isEmpty() || !met.isEmpty()) {
+            if (met.isEmpty()) {
+                begin(ready.remove());
+            } else {
+                serve(met.remove());
+            }
         }
         if (finished < waiting.length) {
             throw new VerificationException("the programs deadlock: " + firstStuck() + " is never finished");
@@ -92,9 +97,12 @@ final class VirtualRun {
 
     /** One thing less that a meeting waits for. */
     private void release(int meeting) {
-        if (--absent[meeting] > 0) {
-            return;
+        if (--absent[meeting] == 0) {
+            met.add(meeting);
         }
+    }
+
+    private void serve(int meeting) {
         served.add(meeting);
         long until = traffics.serve(meeting, arrived[meeting]);
         for (int member : graph.members[meeting]) {

@@ -24,7 +24,7 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** A failure means that an exchange is predicted to move bytes over links that it does not have, or faster than they can. */
+/** A failure means that an exchange is predicted to use links that it does not have, or faster than they are. */
 class ExchangeCostTest {
     private static final HardwareProfile MI300X = HardwareProfile.of("mi300x");
     private static final HardwareProfile H100 = HardwareProfile.of("h100");
@@ -45,6 +45,10 @@ class ExchangeCostTest {
 
     private static double rate(Transfer transfer) {
         return BYTES / (transfer.seconds() - transfer.latencySeconds());
+    }
+
+    private static double busy(Transfer transfer, Link link) {
+        return transfer.busySeconds().getOrDefault(link, 0.0);
     }
 
     /** The published ring is slow on this node because it uses one link of seven. */
@@ -80,7 +84,7 @@ class ExchangeCostTest {
         List<Tensor> parts = Collections.nCopies(8, tensor(BYTES / 8));
         Transfer transfer = new ExchangeCost(MI300X).of(List.of(AllGather.inPlace(group(8), 0, parts)));
         assertEquals(Transport.DIRECT, transfer.transport());
-        assertEquals(BYTES / 8.0 / 46e9, transfer.busySeconds().get(new Link(Link.Kind.PAIR, 3, 5)), 1e-12);
+        assertEquals(BYTES / 8.0 / 46e9, busy(transfer, new Link(Link.Kind.PAIR, 3, 5)), 1e-12);
     }
 
     /** Between nodes a card must see each byte once, not once for every rank of the other node. */
@@ -88,7 +92,7 @@ class ExchangeCostTest {
     void reductionOverNodesGoesByRails() {
         Transfer transfer = new ExchangeCost(H100).of(List.of(new AllReduce(group(32), 0, tensor(BYTES))));
         assertEquals(Transport.RAILS, transfer.transport());
-        double card = transfer.busySeconds().get(new Link(Link.Kind.CARD_OUT, 0, 0));
+        double card = busy(transfer, new Link(Link.Kind.CARD_OUT, 0, 0));
         assertEquals(2 * 3 * BYTES / 32.0 / 45e9, card, card / 1e9);
     }
 
@@ -107,8 +111,8 @@ class ExchangeCostTest {
             int size = 2 + random.nextInt(12);
             int nodeSize = 1 + random.nextInt(8);
             Fabric fabric = random.nextBoolean() ? Fabric.MESH : Fabric.SWITCH;
-            Topology topology =
-                    new Topology(nodeSize, fabric, new Wire(1e9, 0, 0), new Wire(1e9 * (0.1 + random.nextDouble()), 0, 0));
+            Wire network = new Wire(1e9 * (0.1 + random.nextDouble()), 0, 0);
+            Topology topology = new Topology(nodeSize, fabric, new Wire(1e9, 0, 0), network);
             double[] parts = new double[size];
             Arrays.setAll(parts, i -> random.nextInt(3) == 0 ? 0 : random.nextInt(1000));
             List<Integer> ranks = ranks(size, random);

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A failure means that a figure is simulated from numbers that are not those of a file, or that a bad file gets through. */
+/** A failure means that figures come from numbers that are not those of a file, or that a bad file gets through. */
 class HardwareProfileTest {
     private static final String SOURCE = ", \"source\": \"a test\", \"date\": \"2026-11-21\"}";
 
@@ -88,7 +89,9 @@ class HardwareProfileTest {
     record Bad(String text, String sentence) {}
 
     private static Bad device(String member, String sentence) {
-        return new Bad("{\"extends\": \"h100\",\n \"name\": \"bad\",\n \"device\": {\n" + member + "}}", "line 4: " + sentence);
+        return new Bad(
+                "{\"extends\": \"h100\",\n \"name\": \"bad\",\n \"device\": {\n" + member + "}}",
+                "line 4: " + sentence);
     }
 
     private static Bad quantity(String name, String value, String sentence) {
@@ -125,9 +128,15 @@ class HardwareProfileTest {
                 topology(
                         "\"links\": {\"nvlink\": {\"bytesPerSecond\": {\"value\": -1" + SOURCE + "}}",
                         "\"bytesPerSecond\" is -1 but must be"),
-                new Bad("{\"extends\": \"h100\",\n\"transports\": {\"broadcast\": [\"pigeon\"]}}", "line 2: there is no transport"),
-                new Bad("{\"extends\": \"h100\",\n\"transports\": {\"broadcast\": [\"rails\"]}}", "line 2: broadcast needs"),
-                new Bad("{\n\"extends\": \"h1000\"}", "line 2: there is no hardware profile \"h1000\"; use one of mi300x,"),
+                new Bad(
+                        "{\"extends\": \"h100\",\n\"transports\": {\"broadcast\": [\"pigeon\"]}}",
+                        "line 2: there is no transport"),
+                new Bad(
+                        "{\"extends\": \"h100\",\n\"transports\": {\"broadcast\": [\"rails\"]}}",
+                        "line 2: broadcast needs"),
+                new Bad(
+                        "{\n\"extends\": \"h1000\"}",
+                        "line 2: there is no hardware profile \"h1000\"; use one of mi300x,"),
                 new Bad("{\n\"extends\": \"../../etc/passwd\"}", "line 2: there is no hardware profile"),
                 new Bad("{\n\"extends\": \"none.json\"}", "line 2: hardware profile"),
                 new Bad("{\n\"extends\": \"bad.json\"}", "line 2: profiles extend each other in a circle:"),
@@ -162,7 +171,7 @@ class HardwareProfileTest {
     void damagedFilesAreRefused() throws IOException {
         byte[] good;
         try (var stream = HardwareProfile.class.getResourceAsStream("profiles/h100.json")) {
-            good = java.util.Objects.requireNonNull(stream).readAllBytes();
+            good = Objects.requireNonNull(stream).readAllBytes();
         }
         Random random = new Random(7);
         Path file = folder.resolve("damaged.json");
