@@ -36,7 +36,7 @@ public final class ExchangeCost {
     /** One message of a ring, between two members of a group. */
     public Transfer message(Group group, int from, int to, long bytes) {
         return new Traffic(profile.topology(), List.of(group.ranks().get(from), group.ranks().get(to)))
-                .message(0, 1, bytes)
+                .message(0, 1, (double) bytes)
                 .transfer(Transport.DIRECT);
     }
 

@@ -32,7 +32,7 @@ final class Meetings {
     record Key(int group, Lane lane, int sender, int receiver, int ordinal) {}
 
     private final Map<Group, Integer> groups = new HashMap<>();
-    private final Map<Group, Integer> sameGroups = new IdentityHashMap<>();
+    private final IdentityHashMap<Group, Integer> sameGroups = new IdentityHashMap<>();
     private final Map<Key, Meeting> meetings = new LinkedHashMap<>();
     private final List<Integer> present;
 

@@ -131,7 +131,7 @@ public final class Simulator {
         Set<Integer> present = new HashSet<>();
         graph.schedules.forEach(schedule -> present.add(schedule.program().rank()));
         ExchangeCost costs = new ExchangeCost(profile);
-        Map<Transfer, Demand> known = new IdentityHashMap<>();
+        IdentityHashMap<Transfer, Demand> known = new IdentityHashMap<>();
         return graph.meetings.stream()
                 .map(meeting -> known.computeIfAbsent(
                         transfer(meeting, costs),

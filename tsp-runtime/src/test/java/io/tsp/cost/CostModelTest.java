@@ -62,7 +62,7 @@ class CostModelTest {
     @Test
     void copyIsAsFastAsMemory() {
         Cost cost = COSTS.of(new Copy(tensor(1 << 14, 1 << 10), tensor(1 << 14, 1 << 10)));
-        assertEquals(1L << 26, cost.bytes());
-        assertEquals(H100.launchSeconds() + (1L << 26) / 3.01e12, cost.seconds(), 1e-12);
+        assertEquals(0x1p26, cost.bytes());
+        assertEquals(H100.launchSeconds() + 0x1p26 / 3.01e12, cost.seconds(), 1e-12);
     }
 }
