@@ -6,7 +6,6 @@
 #include "checks.h"
 #include "launch.h"
 #include "ops.h"
-#include "partial.h"
 #include "rows.h"
 
 namespace tsp::gpu {
@@ -34,10 +33,26 @@ template <bool ALIGNED, class T, class Delta>
 __device__ __forceinline__ void read_input(
     const Operands<T, Delta> &args, int64_t row, int64_t column, bool write_sum, float (&values)[STEP]) {
     const int64_t left = args.columns - column;
-    load_some<STEP, ALIGNED>(args.x.row(row) + column, left, 0.0f, values);
+    const T *x = args.x.row(row) + column;
+    if (left >= STEP) {
+        load<STEP, ALIGNED>(x, values);
+    } else {
+#pragma unroll
+        for (int i = 0; i < STEP; ++i) {
+            values[i] = i < left ? to_float(x[i]) : 0.0f;
+        }
+    }
     if (args.delta.data != nullptr) {
-        float added[STEP];
-        load_some<STEP, ALIGNED>(args.delta.row(row) + column, left, 0.0f, added);
+        const Delta *delta = args.delta.row(row) + column;
+        float added[STEP] = {};
+        if (left >= STEP) {
+            load<STEP, ALIGNED>(delta, added);
+        } else {
+#pragma unroll
+            for (int i = 0; i < STEP; ++i) {
+                added[i] = i < left ? to_float(delta[i]) : 0.0f;
+            }
+        }
 #pragma unroll
         for (int i = 0; i < STEP; ++i) {
             values[i] += added[i];
@@ -51,7 +66,17 @@ __device__ __forceinline__ void read_input(
         values[i] = nearest<T>(values[i]);
     }
     if (write_sum) {
-        store_some<STEP, ALIGNED>(args.sum.row(row) + column, left, values);
+        T *sum = args.sum.row(row) + column;
+        if (left >= STEP) {
+            store<STEP, ALIGNED>(sum, values);
+        } else {
+#pragma unroll
+            for (int i = 0; i < STEP; ++i) {
+                if (i < left) {
+                    sum[i] = from_float<T>(values[i]);
+                }
+            }
+        }
     }
 }
 
@@ -59,13 +84,23 @@ template <bool ALIGNED, class T, class Delta>
 __device__ __forceinline__ void write_output(
     const Operands<T, Delta> &args, int64_t row, int64_t column, float factor, const float (&values)[STEP]) {
     const int64_t left = args.columns - column;
+    T *out = args.out.row(row) + column;
     float result[STEP];
-    load_some<STEP, ALIGNED>(args.weight + column, left, 0.0f, result);
+    if (left >= STEP) {
+        load<STEP, ALIGNED>(args.weight + column, result);
 #pragma unroll
-    for (int i = 0; i < STEP; ++i) {
-        result[i] *= nearest<T>(values[i] * factor);
+        for (int i = 0; i < STEP; ++i) {
+            result[i] *= nearest<T>(values[i] * factor);
+        }
+        store<STEP, ALIGNED>(out, result);
+    } else {
+#pragma unroll
+        for (int i = 0; i < STEP; ++i) {
+            if (i < left) {
+                out[i] = from_float<T>(nearest<T>(values[i] * factor) * to_float(args.weight[column + i]));
+            }
+        }
     }
-    store_some<STEP, ALIGNED>(args.out.row(row) + column, left, result);
 }
 
 template <bool ALIGNED, class T, class Delta>

@@ -16,8 +16,8 @@ inline const double FP32_ROUNDING = std::ldexp(1.0, -24);
 inline const double BF16_ROUNDING = std::ldexp(1.0, -8);
 
 /* Tensors that are large for the sake of CPUs' caches are made smaller by this for the emulator of GPUs. */
-#if defined(TSP_TEST_GPU)
-constexpr int64_t LARGE_SHARE = 4;
+#if defined(TSP_TEST_EMULATOR)
+constexpr int64_t LARGE_SHARE = 16;
 #else
 constexpr int64_t LARGE_SHARE = 1;
 #endif

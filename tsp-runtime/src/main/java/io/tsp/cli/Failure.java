@@ -3,6 +3,7 @@ package io.tsp.cli;
 import io.tsp.checkpoint.StorageException;
 import io.tsp.comm.CommunicationException;
 import io.tsp.comm.RanksDisagreeException;
+import io.tsp.cost.ProfileException;
 import io.tsp.device.DeadlineException;
 import io.tsp.device.Device;
 import io.tsp.evaluate.InsufficientMemoryException;
@@ -43,6 +44,7 @@ record Failure(ExitCode code, String sentence) {
                             GpuOutOfMemoryException _ -> ExitCode.USAGE;
                     case ModelException e ->
                         e.part() == ModelException.Part.CONFIG ? ExitCode.MODEL_CONFIG : ExitCode.MODEL_FILE;
+                    case ProfileException _ -> ExitCode.MODEL_CONFIG;
                     case CommunicationException _ -> ExitCode.PEER_LOST;
                     case LaunchException e -> code(e.reason());
                     case DeadlineException _ -> ExitCode.DEADLINE;

@@ -41,23 +41,55 @@ public record Schedule(Program program, List<Lane> lanes, List<List<Integer>> wa
         Map<Integer, List<Use>> usesOfSlot = new HashMap<>();
         List<List<Integer>> waits = new ArrayList<>();
         for (Step step : program.steps()) {
-            clock.begin(step.index(), lanes.get(step.index()));
-            waits.add(waitsOf(step, usesOfSlot, clock));
-            for (Access access : step.op().accesses()) {
-                remember(step, lanes.get(step.index()), access, usesOfSlot);
-            }
+            Lane lane = lanes.get(step.index());
+            clock.begin(step.index(), lane);
+            List<Use> own = uses(step, lane);
+            waits.add(waitsOf(step, own, usesOfSlot, clock));
+            own.forEach(use -> remember(use, usesOfSlot));
         }
         return new Schedule(program, lanes, waits);
     }
 
+    /**
+     * Bytes of a slot that a step uses; strided views count with all that lies between their elements.
+     *
+     * @param end first byte behind them
+     */
+    private record Use(int step, Lane lane, int slot, long begin, long end, boolean writes) {
+        boolean conflicts(Use other) {
+            return (writes || other.writes) && begin < other.end && other.begin < end;
+        }
+
+        boolean isFollowedBy(int nextSlot, long nextBegin, boolean nextWrites) {
+            return slot == nextSlot && end == nextBegin && writes == nextWrites;
+        }
+    }
+
+    /** What a step uses. The parts of an exchange, which may be as many as ranks, are one if they follow each other. */
+    private static List<Use> uses(Step step, Lane lane) {
+        List<Use> uses = new ArrayList<>();
+        for (Access access : step.op().accesses()) {
+            Tensor tensor = access.tensor();
+            if (tensor.isEmpty()) {
+                continue;
+            }
+            int slot = tensor.slot().id();
+            boolean writes = access.mode().writes();
+            boolean follows = !uses.isEmpty() && uses.getLast().isFollowedBy(slot, tensor.byteOffset(), writes);
+            long begin = follows ? uses.removeLast().begin : tensor.byteOffset();
+            uses.add(new Use(step.index(), lane, slot, begin, tensor.byteEnd(), writes));
+        }
+        return uses;
+    }
+
     /** Latest conflicting steps first: once one is waited for, most of the earlier ones are ordered through it. */
     private static List<Integer> waitsOf(
-            Step step, Map<Integer, List<Use>> usesOfSlot, HappensBefore.Incremental clock) {
+            Step step, List<Use> own, Map<Integer, List<Use>> usesOfSlot, HappensBefore.Incremental clock) {
         List<Integer> conflicts = new ArrayList<>();
-        for (Access access : step.op().accesses()) {
-            for (Use use : usesOfSlot.getOrDefault(access.tensor().slot().id(), List.of())) {
-                if ((use.writes || access.mode().writes()) && use.tensor.overlaps(access.tensor())) {
-                    conflicts.add(use.step);
+        for (Use use : own) {
+            for (Use earlier : usesOfSlot.getOrDefault(use.slot, List.of())) {
+                if (use.conflicts(earlier)) {
+                    conflicts.add(earlier.step);
                 }
             }
         }
@@ -77,16 +109,12 @@ public record Schedule(Program program, List<Lane> lanes, List<List<Integer>> wa
      * that a read on the same lane covers, because it comes after them. Without this a slot that is read all along,
      * such as positions, makes the time quadratic.
      */
-    private static void remember(Step step, Lane lane, Access access, Map<Integer, List<Use>> usesOfSlot) {
-        Tensor tensor = access.tensor();
-        boolean writes = access.mode().writes();
-        List<Use> uses = usesOfSlot.computeIfAbsent(tensor.slot().id(), id -> new ArrayList<>());
-        uses.removeIf(use -> use.step != step.index()
-                && (writes || (!use.writes && use.lane == lane))
-                && use.tensor.byteOffset() >= tensor.byteOffset()
-                && use.tensor.byteEnd() <= tensor.byteEnd());
-        uses.add(new Use(step.index(), lane, tensor, writes));
+    private static void remember(Use use, Map<Integer, List<Use>> usesOfSlot) {
+        List<Use> uses = usesOfSlot.computeIfAbsent(use.slot, id -> new ArrayList<>());
+        uses.removeIf(earlier -> earlier.step != use.step
+                && (use.writes || (!earlier.writes && earlier.lane == use.lane))
+                && earlier.begin >= use.begin
+                && earlier.end <= use.end);
+        uses.add(use);
     }
-
-    private record Use(int step, Lane lane, Tensor tensor, boolean writes) {}
 }

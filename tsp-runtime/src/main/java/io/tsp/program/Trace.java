@@ -1,7 +1,9 @@
 package io.tsp.program;
 
 import io.tsp.op.CommunicationOp;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What happened when, in one run of a schedule on one rank.
@@ -43,17 +45,31 @@ public record Trace(Schedule schedule, List<Span> spans) {
         return waitedNanos(false);
     }
 
+    /** The same for each lane whose bytes were waited for. */
+    public Map<Lane, Long> exposedTransferNanosByLane() {
+        return waitedNanosByLane(false);
+    }
+
     private long waitedNanos(boolean forPeers) {
-        long total = 0;
+        return waitedNanosByLane(forPeers).values().stream()
+                .mapToLong(Long::longValue)
+                .sum();
+    }
+
+    private Map<Lane, Long> waitedNanosByLane(boolean forPeers) {
+        Map<Lane, Long> total = new EnumMap<>(Lane.class);
         for (Step step : schedule.program().steps()) {
             Span span = spans.get(step.index());
             if (schedule.lanes().get(step.index()) != Lane.COMPUTE) {
                 continue;
             }
             if (step.op() instanceof CommunicationOp) {
-                total += part(span.start, span.end, span.peersArrived, forPeers);
+                total.merge(step.lane(), part(span.start, span.end, span.peersArrived, forPeers), Long::sum);
             } else if (span.start > span.ready) {
-                total += part(span.ready, span.start, lastArrival(step), forPeers);
+                int last = lastWait(step);
+                long arrival = last < 0 ? 0 : spans.get(last).peersArrived;
+                Lane lane = last < 0 ? Lane.COMPUTE : schedule.lanes().get(last);
+                total.merge(lane, part(span.ready, span.start, arrival, forPeers), Long::sum);
             }
         }
         return total;
@@ -64,17 +80,16 @@ public record Trace(Schedule schedule, List<Span> spans) {
         return forPeers ? split - from : to - split;
     }
 
-    /** When the peers had come to the exchange that held this step up longest. */
-    private long lastArrival(Step step) {
+    /** The step of another lane that held this one up longest; -1 if none did. */
+    private int lastWait(Step step) {
         long end = Long.MIN_VALUE;
-        long arrival = 0;
+        int last = -1;
         for (int wait : schedule.waits().get(step.index())) {
-            Span span = spans.get(wait);
-            if (span.end > end) {
-                end = span.end;
-                arrival = span.peersArrived;
+            if (spans.get(wait).end > end) {
+                end = spans.get(wait).end;
+                last = wait;
             }
         }
-        return arrival;
+        return last;
     }
 }

@@ -34,19 +34,23 @@ final class PackPanelsCases {
     /** Panels of more than 32 MiB, which are written past the caches. */
     static Stream<Case> large() {
         Stream.Builder<Case> cases = Stream.builder();
-        add(cases, DType.F32, DType.F32, 2053, 2051);
-        add(cases, DType.F32, DType.BF16, 2053, 4127);
+        add(cases, DType.F32, DType.F32, 2053, 2051, Layout.MISALIGNED);
+        add(cases, DType.F32, DType.BF16, 2053, 4127, Layout.DENSE);
+        add(cases, DType.F32, DType.BF16, 2053, 4127, Layout.PADDED);
         return cases.build();
     }
 
     private static void add(Stream.Builder<Case> cases, DType source, DType panels, int rows, int columns) {
-        String name = source + " to " + panels + ", " + rows + " x " + columns;
         for (Layout layout : List.of(Layout.DENSE, Layout.MISALIGNED, Layout.PADDED)) {
-            cases.add(new Case(
-                    "gate/up " + name + ", " + layout, trial -> gateUp(trial, source, panels, layout, rows, columns)));
-            cases.add(new Case(
-                    "plain " + name + ", " + layout, trial -> plain(trial, source, panels, layout, rows, columns)));
+            add(cases, source, panels, rows, columns, layout);
         }
+    }
+
+    private static void add(
+            Stream.Builder<Case> cases, DType source, DType panels, int rows, int columns, Layout layout) {
+        String name = source + " to " + panels + ", " + rows + " x " + columns + ", " + layout;
+        cases.add(new Case("gate/up " + name, trial -> gateUp(trial, source, panels, layout, rows, columns)));
+        cases.add(new Case("plain " + name, trial -> plain(trial, source, panels, layout, rows, columns)));
     }
 
     private static void gateUp(Trial trial, DType from, DType to, Layout layout, int rows, int columns) {

@@ -1,0 +1,4 @@
+@NullMarked
+package io.tsp.cost;
+
+import org.jspecify.annotations.NullMarked;

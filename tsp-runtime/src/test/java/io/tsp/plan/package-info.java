@@ -1,0 +1,4 @@
+@NullMarked
+package io.tsp.plan;
+
+import org.jspecify.annotations.NullMarked;
