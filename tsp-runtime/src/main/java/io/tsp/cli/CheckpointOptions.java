@@ -10,10 +10,9 @@ import picocli.CommandLine.Option;
 final class CheckpointOptions {
     @Option(
             names = "--out",
-            required = true,
             paramLabel = "DIR",
-            description = "Folder for checkpoints (step-000100 and so on) and the tokens of the text.")
-    private Path out = Path.of("");
+            description = "Required. Folder for checkpoints (step-000100 and so on) and the tokens of the text.")
+    private @Nullable Path out;
 
     @Option(
             names = "--save-every",
@@ -29,7 +28,11 @@ final class CheckpointOptions {
             description = "Go on from the newest checkpoint in --out, under any scheme; begin if there is none.")
     private boolean resume;
 
+    /** @throws UsageException if the user has named none */
     Path out() {
+        if (out == null) {
+            throw new UsageException("there is no folder for checkpoints; give --out DIR");
+        }
         return out;
     }
 
@@ -51,7 +54,7 @@ final class CheckpointOptions {
      */
     CheckpointStore open(boolean speaks) {
         UsageException.positive("--keep", keep);
-        return speaks ? CheckpointStore.open(out, keep) : CheckpointStore.join(out);
+        return speaks ? CheckpointStore.open(out(), keep) : CheckpointStore.join(out());
     }
 
     /** The checkpoint to go on from, if there is one and the user wants it. */

@@ -1,15 +1,19 @@
 package io.tsp.cli;
 
+import io.tsp.cost.HardwareProfile;
 import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.Comparison;
 import io.tsp.evaluate.ForwardWorkload;
 import io.tsp.evaluate.SchemeResult;
 import io.tsp.evaluate.SchemeResult.Measured;
+import io.tsp.evaluate.SimulatedComparison;
 import io.tsp.evaluate.Workload;
+import io.tsp.plan.PlannedStep;
 import io.tsp.plan.Schemes;
 import io.tsp.report.ComparisonReport;
 import io.tsp.report.ReportFile;
 import io.tsp.report.TraceReport;
+import io.tsp.scheme.ForwardRequest;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.train.TrainingWorkload;
@@ -18,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -104,6 +109,10 @@ final class CompareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (ranks.isSimulated()) {
+            compareSimulated();
+            return ExitCode.OK.code();
+        }
         ranks.requireSupported();
         UsageException.positive("--repeat", repeat);
         if (Clusters.launchedRanks(terminal.environment()).isPresent()) {
@@ -117,21 +126,53 @@ final class CompareCommand implements Callable<Integer> {
                 ReportFile trace = outputs.openTrace();
                 Clusters clusters = Clusters.open(terminal.environment(), ranks)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
-            announce(model, input, clusters);
+            announce(model, input.batch(), input.seq(), " of " + input.name(), clusters.description(ranks.threads()));
             List<SchemeResult> results = run(model, input, schemes, clusters, recomputed);
-            ComparisonReport report = report(model, input, clusters.device(), results);
-            show(report);
-            if (json != null) {
-                json.write(report::write);
-            }
-            if (trace != null) {
-                trace.writeCompact(generator -> TraceReport.write(traces(results), generator));
-            }
+            finish(report(model, input, clusters.device(), results), json, trace);
             if (results.stream().noneMatch(SchemeResult::wasRun)) {
                 throw new UsageException("nothing was run: every scheme needs more memory than is free");
             }
         }
         return ExitCode.OK.code();
+    }
+
+    /** The same programs in virtual time. */
+    private void compareSimulated() {
+        HardwareProfile profile = ranks.profile();
+        Recompute recomputed = recompute();
+        List<Scheme> schemes = schemes();
+        try (OpenModel model = models.open(DEFAULT_PRESET);
+                ReportFile json = outputs.openJson();
+                ReportFile trace = outputs.openTrace()) {
+            ForwardRequest forward = tokens.shape(model.config(), models.dtype());
+            PlannedStep step = trains()
+                    ? PlannedStep.of(TrainingWorkload.request(forward, recomputed, shardOptimizer.get()))
+                    : PlannedStep.of(forward);
+            announce(model, forward.batch(), forward.seq(), "", SimulatedDevice.description(profile));
+            List<SchemeResult> results = new SimulatedComparison(profile).run(schemes, step);
+            ComparisonReport report = new ComparisonReport(
+                    new ComparisonReport.Conditions(
+                            mode,
+                            model.name(),
+                            models.dtypeName(),
+                            Math.toIntExact(forward.batch()),
+                            Math.toIntExact(forward.seq()),
+                            SimulatedDevice.name(profile),
+                            0,
+                            profile.hash()),
+                    results);
+            finish(report, json, trace);
+        }
+    }
+
+    private void finish(ComparisonReport report, @Nullable ReportFile json, @Nullable ReportFile trace) {
+        show(report);
+        if (json != null) {
+            json.write(report::write);
+        }
+        if (trace != null) {
+            trace.writeCompact(generator -> TraceReport.write(traces(report.results()), generator));
+        }
     }
 
     private boolean trains() {
@@ -172,11 +213,10 @@ final class CompareCommand implements Callable<Integer> {
         return List.copyOf(schemes.values());
     }
 
-    private void announce(OpenModel model, Input input, Clusters clusters) {
+    private void announce(OpenModel model, long batch, long seq, String tokensOf, String device) {
         terminal.out()
-                .println(model.name() + " " + (trains() ? "in training, " : "in ") + models.dtypeName() + ", "
-                        + input.batch() + " x " + input.seq()
-                        + " tokens of " + input.name() + ", " + clusters.description(ranks.threads()));
+                .println(model.name() + " " + (trains() ? "in training, " : "in ") + models.dtypeName() + ", " + batch
+                        + " x " + seq + " tokens" + tokensOf + ", " + device);
     }
 
     private List<SchemeResult> run(
@@ -205,7 +245,14 @@ final class CompareCommand implements Callable<Integer> {
     private ComparisonReport report(OpenModel model, Input input, String device, List<SchemeResult> results) {
         return new ComparisonReport(
                 new ComparisonReport.Conditions(
-                        mode, model.name(), models.dtypeName(), input.batch(), input.seq(), device, ranks.threads()),
+                        mode,
+                        model.name(),
+                        models.dtypeName(),
+                        input.batch(),
+                        input.seq(),
+                        device,
+                        ranks.threads(),
+                        null),
                 results);
     }
 

@@ -16,11 +16,10 @@ final class DataOptions {
 
     @Option(
             names = "--data",
-            required = true,
             arity = "1..*",
             paramLabel = "FILE",
             description =
-                    "UTF-8 text files, each a document; the model's tokenizer.json cuts them, or their bytes are the"
+                    "Required. UTF-8 text files, each a document; the model's tokenizer.json cuts them, or their bytes are the"
                             + " tokens if there is none.")
     private List<Path> files = List.of();
 
@@ -50,6 +49,13 @@ final class DataOptions {
             paramLabel = "X",
             description = "Share of the sequences, the last ones, that is held out for evaluation. Default: 0.05.")
     private double evaluationShare = 0.05;
+
+    /** Refuses to go on without text. */
+    void requireFiles() {
+        if (files.isEmpty()) {
+            throw new UsageException("there is nothing to train on; give --data FILE...");
+        }
+    }
 
     int batch() {
         return batch;

@@ -44,6 +44,7 @@ public final class Main {
                 .addSubcommand(new CompareCommand(terminal))
                 .addSubcommand(new EvalCommand(terminal))
                 .addSubcommand(new TrainCommand(terminal))
+                .addSubcommand(new PlanCommand(terminal))
                 .addSubcommand(checkpoint(terminal))
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());

@@ -29,8 +29,17 @@ final class ModelOptions {
     @Option(
             names = "--dtype",
             paramLabel = "f32|bf16",
-            description = "Weights and activations; sums are f32 in both. Default: f32.")
-    private String dtype = "f32";
+            description = "Weights and activations; sums are f32 in both. Default: ${DEFAULT-VALUE}.")
+    private String dtype;
+
+    ModelOptions() {
+        this("f32");
+    }
+
+    /** @param dtype if the user names none */
+    ModelOptions(String dtype) {
+        this.dtype = dtype;
+    }
 
     /** For the help text. */
     static final class PresetNames implements Iterable<String> {

@@ -1,5 +1,6 @@
 package io.tsp.cli;
 
+import io.tsp.cost.HardwareProfile;
 import io.tsp.scheme.Scheme;
 import java.time.Duration;
 import java.util.Map;
@@ -30,7 +31,8 @@ final class RankOptions {
             paramLabel = "KIND",
             description =
                     "What ranks compute on: cpu, or cuda for NVIDIA GPUs, over which ranks are dealt in turn; with a"
-                            + " launcher each process has one. Default: cpu.")
+                            + " launcher each process has one; or sim:PROFILE for simulated time on described hardware"
+                            + " (mi300x, mi300x-sdma, h100, h200, zen5-2core, or a JSON file). Default: cpu.")
     private String device = CPU;
 
     @Option(
@@ -52,10 +54,19 @@ final class RankOptions {
 
     /** Refuses what this version cannot do. */
     void requireSupported() {
-        if (device.equals("hip") || device.startsWith("sim:")) {
+        if (isSimulated()) {
+            throw new UsageException("in simulated time nothing is computed, so --device " + device
+                    + " works with compare, plan and train --steps 1 only");
+        }
+        requireValid();
+    }
+
+    /** Refuses devices that this version does not know, and numbers that are none. */
+    private void requireValid() {
+        if (device.equals("hip")) {
             throw new UnsupportedDeviceException(device);
-        } else if (!device.equals(CPU) && !device.equals(CUDA)) {
-            throw new UsageException("--device is cpu or cuda, not " + device);
+        } else if (!device.equals(CPU) && !device.equals(CUDA) && !isSimulated()) {
+            throw new UsageException("--device is cpu, cuda or sim:PROFILE, not " + device);
         }
         UsageException.positive("--threads", threads());
         UsageException.positive("--deadline", deadline);
@@ -70,6 +81,17 @@ final class RankOptions {
     /** Loads what ranks on NVIDIA's GPUs compute with. */
     CudaHardware openCuda(Map<String, String> environment) {
         return CudaHardware.open(environment, syncCheck);
+    }
+
+    /** Whether ranks are to be run in simulated time. */
+    boolean isSimulated() {
+        return SimulatedDevice.is(device);
+    }
+
+    /** The hardware to be simulated. */
+    HardwareProfile profile() {
+        requireValid();
+        return SimulatedDevice.profile(device);
     }
 
     boolean isOnCpu() {
@@ -107,7 +129,7 @@ final class RankOptions {
             throw new UsageException("--ranks " + ranks + " is not what degree and --dp make, which is " + made
                     + "; leave it out or correct one of them");
         }
-        if (made > MAX_RANKS) {
+        if (made > MAX_RANKS && !isSimulated()) {
             throw new UsageException(made + " ranks are more than the " + MAX_RANKS + " that a run can have");
         }
     }

@@ -22,11 +22,16 @@ final class SchemeOptions {
         return ranks;
     }
 
-    /** The scheme, if this version can run it on as many ranks as there are. */
-    Scheme scheme(Map<String, String> environment) {
-        ranks.requireSupported();
+    /** The scheme, for as many ranks as a simulation may have. */
+    Scheme simulatedScheme(Map<String, String> environment) {
         Scheme scheme = ranks.scheme(name, environment);
         ranks.requireRanks(scheme.mesh().worldSize());
         return scheme;
+    }
+
+    /** The scheme, if this version can run it on as many ranks as there are. */
+    Scheme scheme(Map<String, String> environment) {
+        ranks.requireSupported();
+        return simulatedScheme(environment);
     }
 }

@@ -3,7 +3,10 @@ package io.tsp.cli;
 import io.tsp.data.TextBatches;
 import io.tsp.data.TokenBatch;
 import io.tsp.data.TokenFile;
+import io.tsp.model.ModelConfig;
 import io.tsp.model.ModelException;
+import io.tsp.scheme.ForwardRequest;
+import io.tsp.tensor.DType;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -61,6 +64,17 @@ final class TokenOptions {
             throw new UsageException("there is nothing to read; give --text FILE or --tokens FILE");
         }
         return batches("the Apache License", licence(), model);
+    }
+
+    /** Sizes alone, for a device that computes nothing. */
+    ForwardRequest shape(ModelConfig config, DType dtype) {
+        if (tokens != null || text != null) {
+            throw new UsageException("in simulated time no tokens are read; give --batch and --seq instead of "
+                    + (tokens == null ? "--text" : "--tokens"));
+        }
+        requireSizes();
+        long length = seq == null ? Math.min(MAX_DEFAULT_SEQ, config.maxPositions()) : seq;
+        return new ForwardRequest(config, dtype, batch == null ? 1 : batch, length, false, false);
     }
 
     private void requireSizes() {

@@ -7,6 +7,7 @@ import io.tsp.data.TokenStore;
 import io.tsp.data.TrainingData;
 import io.tsp.evaluate.ForwardPlan;
 import io.tsp.model.ModelConfig;
+import io.tsp.plan.PlannedStep;
 import io.tsp.report.ReportFile;
 import io.tsp.report.TrainingLog;
 import io.tsp.scheme.ForwardRequest;
@@ -45,6 +46,7 @@ import picocli.CommandLine.Option;
         footerHeading = "%nExamples:%n",
         footer = {
             "  tsp train --preset tiny --data book.txt --steps 200 --out run",
+            "  tsp train --preset tsp-7b --scheme tsp --degree 8 --steps 1 --device sim:mi300x --trace trace.json",
             "  tsp train --preset tiny --data book.txt --steps 400 --out run --resume --scheme tsp --degree 2",
             "  tsp train --model ~/models/Qwen3-0.6B --dtype bf16 --data *.txt --steps 1000 --out run --log run.jsonl"
         })
@@ -102,7 +104,13 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        if (schemes.ranks().isSimulated()) {
+            simulate();
+            return ExitCode.OK.code();
+        }
         Scheme scheme = schemes.scheme(terminal.environment());
+        texts.requireFiles();
+        checkpoints.out();
         optimizer.adamW();
         optimizer.learningRate();
         if (samples.isWanted() && Clusters.launchedRanks(terminal.environment()).isPresent()) {
@@ -119,6 +127,29 @@ final class TrainCommand implements Callable<Integer> {
                 }
             }
         }
+    }
+
+    private void simulate() {
+        if (optimizer.steps() != 1 || logFile != null || checkpoints.isResuming()) {
+            throw new UsageException("in simulated time all steps are alike and nothing is computed; give --steps 1 and"
+                    + " neither --log nor --resume");
+        }
+        SimulatedTraining simulated =
+                new SimulatedTraining(terminal, schemes.ranks().profile());
+        Scheme scheme = schemes.simulatedScheme(terminal.environment());
+        try (OpenModel model = models.open(null);
+                ReportFile trace = traceFile == null ? null : ReportFile.create(traceFile)) {
+            texts.requireSizes(model.config());
+            ModelConfig config = model.config();
+            ForwardRequest forward =
+                    new ForwardRequest(config, models.dtype(), texts.batch(), texts.seq(config), false, false);
+            simulated.run(model, scheme, PlannedStep.of(request(forward)), trace);
+        }
+    }
+
+    private TrainingRequest request(ForwardRequest forward) {
+        return new TrainingRequest(
+                forward, texts.accumulate(), recompute.get(), optimizer.moments(), true, shardOptimizer.get());
     }
 
     private boolean speaks() {
@@ -192,15 +223,7 @@ final class TrainCommand implements Callable<Integer> {
                 new ForwardRequest(config, models.dtype(), texts.batch(), texts.seq(config), data.packed(), false);
         TrainingSettings.Sample sample = settings.sample();
         return new RunPlan(
-                TrainingPlan.of(
-                        scheme,
-                        new TrainingRequest(
-                                forward,
-                                texts.accumulate(),
-                                recompute.get(),
-                                optimizer.moments(),
-                                true,
-                                shardOptimizer.get())),
+                TrainingPlan.of(scheme, request(forward)),
                 data.evaluationBatches(texts.batch()) == 0 ? null : ForwardPlan.of(scheme, forward),
                 sample == null
                         ? null

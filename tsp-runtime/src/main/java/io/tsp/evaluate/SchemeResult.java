@@ -26,7 +26,7 @@ public record SchemeResult(
      *
      * @param stepSeconds from tokens in memory to the loss in memory
      * @param plannedPeakBytes arenas of a rank
-     * @param measuredPeakBytes bytes of the arenas of a rank that were written
+     * @param measuredPeakBytes bytes of the arenas of a rank that were written; null in simulated time
      * @param bytesByClass arenas of the rank with the largest plan
      * @param bytesSent bytes that a rank puts on the wire in a step
      * @param skewSeconds compute waited for peers that had not come to an exchange
@@ -36,7 +36,7 @@ public record SchemeResult(
             double tokensPerSecond,
             double stepSeconds,
             long plannedPeakBytes,
-            long measuredPeakBytes,
+            @Nullable Long measuredPeakBytes,
             Map<MemoryClass, Long> bytesByClass,
             long bytesSent,
             double skewSeconds,

@@ -1,6 +1,5 @@
 package io.tsp.evaluate;
 
-import io.tsp.op.CommunicationOp;
 import io.tsp.program.Cluster;
 import io.tsp.program.MemoryPlan;
 import io.tsp.program.Program;
@@ -61,7 +60,7 @@ final class TimedScheme implements AutoCloseable {
                         .max()
                         .orElseThrow(),
                 largest.arenaBytes(),
-                programs.stream().mapToLong(TimedScheme::bytesSent).max().orElseThrow(),
+                programs.stream().mapToLong(Program::bytesSent).max().orElseThrow(),
                 longest(median.traces, Trace::skewNanos),
                 longest(median.traces, Trace::exposedTransferNanos),
                 median.traces);
@@ -73,13 +72,7 @@ final class TimedScheme implements AutoCloseable {
                 .sum();
     }
 
-    private static long bytesSent(Program program) {
-        return program.steps().stream()
-                .mapToLong(step -> step.op() instanceof CommunicationOp op ? op.bytesSent() : 0)
-                .sum();
-    }
-
-    private static double longest(List<Trace> traces, ToLongFunction<Trace> nanos) {
+    static double longest(List<Trace> traces, ToLongFunction<Trace> nanos) {
         return traces.stream().mapToLong(nanos).max().orElseThrow() / NANOS_PER_SECOND;
     }
 

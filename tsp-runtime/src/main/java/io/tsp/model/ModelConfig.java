@@ -44,6 +44,27 @@ public record ModelConfig(
         return layer >= windowFromLayer ? window : 0;
     }
 
+    /** The same model with another number of blocks. */
+    public ModelConfig withLayers(int count) {
+        return new ModelConfig(
+                family,
+                hidden,
+                intermediate,
+                count,
+                heads,
+                kvHeads,
+                headDim,
+                vocab,
+                normEpsilon,
+                maxPositions,
+                qkvBias,
+                qkNorm,
+                tiedEmbeddings,
+                window,
+                windowFromLayer,
+                rope);
+    }
+
     /** Parameters of the whole model; a tied output projection counts once. */
     public long parameterCount() {
         long attention = (2L * heads + 2L * kvHeads) * headDim * hidden;

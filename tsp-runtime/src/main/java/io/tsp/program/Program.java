@@ -3,6 +3,7 @@ package io.tsp.program;
 import com.google.common.hash.Hasher;
 import com.google.common.hash.Hashing;
 import io.tsp.op.Access;
+import io.tsp.op.CommunicationOp;
 import io.tsp.tensor.Slot;
 import java.util.List;
 import java.util.Set;
@@ -21,6 +22,13 @@ public record Program(int rank, List<Slot> slots, List<Step> steps, Set<Slot> in
         steps = List.copyOf(steps);
         inputs = Set.copyOf(inputs);
         outputs = Set.copyOf(outputs);
+    }
+
+    /** Bytes that the rank puts on the wire in a step. */
+    public long bytesSent() {
+        return steps.stream()
+                .mapToLong(step -> step.op() instanceof CommunicationOp op ? op.bytesSent() : 0)
+                .sum();
     }
 
     /** A hash of all that a program is, equal in all processes that built the same one. */

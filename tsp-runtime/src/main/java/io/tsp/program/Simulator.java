@@ -48,6 +48,8 @@ public final class Simulator {
     private final HardwareProfile profile;
     private final ToLongFunction<Op> workspaceBytes;
     private final Map<Integer, Double> slowdown;
+    /** Remembers what exchanges cost, over all runs. */
+    private final ExchangeCost exchanges;
 
     /** Simulates what a profile describes. */
     public Simulator(HardwareProfile profile) {
@@ -58,6 +60,7 @@ public final class Simulator {
         this.profile = profile;
         this.workspaceBytes = workspaceBytes;
         this.slowdown = Map.copyOf(slowdown);
+        exchanges = new ExchangeCost(profile);
     }
 
     /** The same with other scratch memory, such as what a device that exists asks for. */
@@ -128,21 +131,20 @@ public final class Simulator {
     private List<Demand> demands(StepGraph graph) {
         Set<Integer> present = new HashSet<>();
         graph.schedules.forEach(schedule -> present.add(schedule.program().rank()));
-        ExchangeCost costs = new ExchangeCost(profile);
         IdentityHashMap<Transfer, Demand> known = new IdentityHashMap<>();
         return graph.meetings.stream()
                 .map(meeting -> known.computeIfAbsent(
-                        transfer(meeting, costs),
+                        transfer(meeting),
                         transfer -> demand(transfer, present, meeting.members().getFirst())))
                 .toList();
     }
 
-    private static Transfer transfer(Meeting meeting, ExchangeCost costs) {
+    private Transfer transfer(Meeting meeting) {
         Meetings.Key key = meeting.key();
         CommunicationOp op = meeting.op(0);
         return key.sender() >= 0
-                ? costs.message(op.group(), key.sender(), key.receiver(), Meetings.messageBytes(op, key))
-                : costs.of(meeting.members().stream()
+                ? exchanges.message(op.group(), key.sender(), key.receiver(), Meetings.messageBytes(op, key))
+                : exchanges.of(meeting.members().stream()
                         .map(member -> (CommunicationOp) member.step().op())
                         .toList());
     }

@@ -39,8 +39,17 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
      * @param batch sequences
      * @param seq tokens of each
      * @param threads CPU threads over all ranks
+     * @param profileHash what the hardware profile said if time is simulated; null if it was measured
      */
-    public record Conditions(String mode, String model, String dtype, int batch, int seq, String device, int threads) {}
+    public record Conditions(
+            String mode,
+            String model,
+            String dtype,
+            int batch,
+            int seq,
+            String device,
+            int threads,
+            @Nullable String profileHash) {}
 
     public ComparisonReport {
         results = List.copyOf(results);
@@ -119,7 +128,7 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
             text("%.2f", measured.tokensPerSecond() / unit),
             text("%.1f", 1e3 * measured.stepSeconds()),
             mebibytes(measured.plannedPeakBytes()),
-            mebibytes(measured.measuredPeakBytes()),
+            measured.measuredPeakBytes() == null ? NONE : mebibytes(measured.measuredPeakBytes()),
             mebibytes(measured.bytesSent()),
             text("%.1f", 1e3 * measured.exposedTransferSeconds()),
             text("%.1f", 1e3 * measured.skewSeconds()),
@@ -152,6 +161,9 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
         json.writeNumberField("seq", conditions.seq);
         json.writeStringField("device", conditions.device);
         json.writeNumberField("threads", conditions.threads);
+        if (conditions.profileHash != null) {
+            json.writeStringField("profileHash", conditions.profileHash);
+        }
         json.writeArrayFieldStart("schemes");
         for (SchemeResult result : results) {
             write(result, json);
@@ -184,7 +196,11 @@ public record ComparisonReport(Conditions conditions, List<SchemeResult> results
         json.writeNumberField("tokensPerSecond", measured.tokensPerSecond());
         json.writeNumberField("stepSeconds", measured.stepSeconds());
         json.writeNumberField("plannedPeakBytes", measured.plannedPeakBytes());
-        json.writeNumberField("measuredPeakBytes", measured.measuredPeakBytes());
+        if (measured.measuredPeakBytes() == null) {
+            json.writeNullField("measuredPeakBytes");
+        } else {
+            json.writeNumberField("measuredPeakBytes", measured.measuredPeakBytes());
+        }
         json.writeObjectFieldStart("bytesByClass");
         for (Map.Entry<MemoryClass, Long> entry : new TreeMap<>(measured.bytesByClass()).entrySet()) {
             json.writeNumberField(Json.fieldName(entry.getKey()), entry.getValue());

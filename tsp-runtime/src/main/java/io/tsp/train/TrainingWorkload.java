@@ -8,6 +8,7 @@ import io.tsp.model.ModelConfig;
 import io.tsp.model.WeightSource;
 import io.tsp.program.Cluster;
 import io.tsp.program.Session;
+import io.tsp.scheme.ForwardRequest;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.scheme.TrainingRequest;
@@ -33,14 +34,12 @@ public record TrainingWorkload(
     @Override
     public Plan plan(Scheme scheme) {
         return new Step(TrainingPlan.of(
-                scheme,
-                new TrainingRequest(
-                        ForwardPlan.request(config, dtype, batch, false),
-                        1,
-                        recompute,
-                        DType.F32,
-                        true,
-                        shardOptimizer)));
+                scheme, request(ForwardPlan.request(config, dtype, batch, false), recompute, shardOptimizer)));
+    }
+
+    /** One microbatch, moments in f32, the optimizer included. */
+    public static TrainingRequest request(ForwardRequest forward, Recompute recompute, boolean shardOptimizer) {
+        return new TrainingRequest(forward, 1, recompute, DType.F32, true, shardOptimizer);
     }
 
     private final class Step implements Plan {

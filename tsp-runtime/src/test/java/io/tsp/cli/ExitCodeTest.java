@@ -83,14 +83,43 @@ class ExitCodeTest {
         bad.add(Bad.of(ExitCode.USAGE, "--threads must be", tiny("--threads", "0")));
         bad.add(Bad.of(ExitCode.USAGE, "--deadline must be", tiny("--deadline", "0")));
         bad.add(Bad.of(ExitCode.USAGE, "--dtype is f32 or bf16", tiny("--dtype", "f16")));
-        bad.add(Bad.of(ExitCode.USAGE, "--device is cpu or cuda", tiny("--device", "tpu")));
+        bad.add(Bad.of(ExitCode.USAGE, "--device is cpu, cuda or sim:PROFILE", tiny("--device", "tpu")));
         bad.add(Bad.of(ExitCode.USAGE, "--mode is forward or train", "compare", "--mode", "infer"));
         bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--recompute", "full"));
         bad.add(Bad.of(ExitCode.USAGE, "add --mode train", "compare", "--shard-optimizer"));
         bad.add(Bad.of(ExitCode.USAGE, "selective or full", "compare", "--mode", "train", "--recompute", "some"));
         bad.add(Bad.of(ExitCode.USAGE, "--repeat must be", "compare", "--repeat", "0"));
         bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device hip", tiny("--device", "hip")));
-        bad.add(Bad.of(ExitCode.LIBRARY, "no kernels for --device sim:x", tiny("--device", "sim:x")));
+        bad.add(Bad.of(
+                ExitCode.USAGE, "works with compare, plan and train --steps 1 only", tiny("--device", "sim:h100")));
+        bad.add(Bad.of(ExitCode.MODEL_CONFIG, "no hardware profile \"x\"", "compare", "--device", "sim:x"));
+        bad.add(Bad.of(ExitCode.USAGE, "no tokens are read", "compare", "--device", "sim:h100", "--text", "x"));
+        bad.add(Bad.of(ExitCode.MODEL_CONFIG, "no hardware profile \"x\"", "plan", "--device", "sim:x"));
+        bad.add(Bad.of(ExitCode.USAGE, "of plan is described hardware", "plan", "--device", "cuda"));
+        bad.add(Bad.of(ExitCode.USAGE, "--mode is train or forward", "plan", "--device", "sim:h100", "--mode", "run"));
+        bad.add(Bad.of(
+                ExitCode.USAGE,
+                "leave it out with --mode forward",
+                "plan",
+                "--device",
+                "sim:h100",
+                "--mode",
+                "forward",
+                "--accumulate",
+                "2"));
+        bad.add(Bad.of(
+                ExitCode.USAGE,
+                "a multiple of --ranks divided by a degree",
+                "plan",
+                "--device",
+                "sim:h100",
+                "--ranks",
+                "1021",
+                "--batch",
+                "5"));
+        bad.add(Bad.of(ExitCode.USAGE, "more than the 1048576", "plan", "--device", "sim:h100", "--ranks", "2000000"));
+        bad.add(Bad.of(
+                ExitCode.USAGE, "give --steps 1", "train", "--preset", "tiny", "--device", "sim:h100", "--steps", "2"));
     }
 
     private static void addLayouts(List<Bad> bad) throws IOException {

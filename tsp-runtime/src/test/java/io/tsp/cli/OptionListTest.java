@@ -29,6 +29,8 @@ class OptionListTest {
             --model --preset --ranks --scheme --seed --seq --sync-check --text --threads --tokens --trace --version \
             -V -h
             help: --debug --help -h
+            plan: --accumulate --batch --debug --device --dtype --help --json --max-degree --mode --model --preset \
+            --ranks --recompute --seed --seq --top --version -V -h
             train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree \
             --device --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model \
             --moments --out --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens \

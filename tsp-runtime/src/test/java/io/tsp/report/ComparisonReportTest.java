@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 /** A failure means that the main job shows its results in other columns, or under other names, than users rely on. */
 class ComparisonReportTest {
     private static final ComparisonReport.Conditions CONDITIONS =
-            new ComparisonReport.Conditions("forward", "tiny", "f32", 1, 2048, "cpu", 2);
+            new ComparisonReport.Conditions("forward", "tiny", "f32", 1, 2048, "cpu", 2, null);
 
     private static Measured measured(double seconds, long bytesSent) {
         Map<MemoryClass, Long> classes = Map.of(MemoryClass.PARAMETERS, 3L << 20, MemoryClass.KV_CACHE, 1L << 20);
