@@ -8,16 +8,20 @@ import io.tsp.evaluate.SchemeResult.Measured;
 import io.tsp.evaluate.Workload;
 import io.tsp.plan.Schemes;
 import io.tsp.report.ComparisonReport;
+import io.tsp.report.HtmlReport;
 import io.tsp.report.ReportFile;
 import io.tsp.report.TraceReport;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.train.TrainingWorkload;
+import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -98,6 +102,9 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private final OutputOptions outputs = new OutputOptions();
 
+    @Option(names = "--html", paramLabel = "FILE", description = "Write the page that tsp report makes, too.")
+    private @Nullable Path html;
+
     CompareCommand(Terminal terminal) {
         this.terminal = terminal;
     }
@@ -115,6 +122,7 @@ final class CompareCommand implements Callable<Integer> {
         try (OpenModel model = models.open(DEFAULT_PRESET);
                 ReportFile json = outputs.openJson();
                 ReportFile trace = outputs.openTrace();
+                ReportFile page = html == null ? null : ReportFile.create(html);
                 Clusters clusters = Clusters.open(terminal.environment(), ranks)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
             announce(model, input, clusters);
@@ -126,6 +134,10 @@ final class CompareCommand implements Callable<Integer> {
             }
             if (trace != null) {
                 trace.writeCompact(generator -> TraceReport.write(traces(results), generator));
+            }
+            if (page != null) {
+                page.writeBytes(
+                        HtmlReport.of(report, traces(results), "tsp compare", Instant.now())::write);
             }
             if (results.stream().noneMatch(SchemeResult::wasRun)) {
                 throw new UsageException("nothing was run: every scheme needs more memory than is free");

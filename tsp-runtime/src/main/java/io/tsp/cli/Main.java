@@ -45,6 +45,7 @@ public final class Main {
                 .addSubcommand(new EvalCommand(terminal))
                 .addSubcommand(new TrainCommand(terminal))
                 .addSubcommand(checkpoint(terminal))
+                .addSubcommand(new ReportCommand(terminal))
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.getCommandSpec()
