@@ -7,8 +7,8 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * When a rank's compute lane waited, found in a trace: what {@link io.tsp.program.Trace} knows from its schedule is
- * here seen from the exchange that was last to end before the lane went on.
+ * When a rank's compute lane waited, as {@link io.tsp.program.Trace} counts it. Where a trace does not say when the peers
+ * had come to what was waited for, it is taken to be the exchange that was last to end before the lane went on.
  */
 final class Stalls {
     /**
@@ -61,10 +61,11 @@ final class Stalls {
     private void see(int slice) {
         long start = columns.start(slice);
         switch (columns.category(slice)) {
-            case COMMUNICATION -> add(start, columns.end(slice), columns.detail(slice));
+            case COMMUNICATION -> add(start, columns.end(slice), columns.peersArrived(slice));
             case COMPUTE -> {
-                if (columns.detail(slice) > 0) {
-                    add(start - columns.detail(slice), start, lastArrival(start));
+                if (columns.waited(slice) > 0) {
+                    long known = columns.peersArrived(slice);
+                    add(start - columns.waited(slice), start, known == TraceColumns.UNKNOWN ? lastArrival(start) : known);
                 }
             }
             case WAIT, OTHER -> {}
@@ -76,7 +77,7 @@ final class Stalls {
         while (ended < exchanges.length && columns.end(exchanges[ended]) <= time) {
             ended++;
         }
-        return ended == 0 ? 0 : columns.detail(exchanges[ended - 1]);
+        return ended == 0 ? 0 : columns.peersArrived(exchanges[ended - 1]);
     }
 
     private void add(long start, long end, long arrived) {

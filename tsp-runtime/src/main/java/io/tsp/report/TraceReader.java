@@ -52,7 +52,7 @@ final class TraceReader {
         start = -1;
         duration = -1;
         waited = 0;
-        peersArrived = 0;
+        peersArrived = TraceColumns.UNKNOWN;
         while (parser.nextToken() != JsonToken.END_OBJECT) {
             String member = parser.currentName();
             parser.nextToken();
@@ -86,7 +86,7 @@ final class TraceReader {
             switch (member) {
                 case "name" -> argument = text();
                 case "waitedMicros" -> waited = nanos(member);
-                case "peersArrivedMicros" -> peersArrived = nanos(member);
+                case "peersArrivedMicros", "awaitedPeersArrivedMicros" -> peersArrived = nanos(member);
                 default -> parser.skipChildren();
             }
         }
@@ -101,14 +101,14 @@ final class TraceReader {
             }
         } else if ("X".equals(phase)) {
             require(start >= 0 && duration >= 0, "a slice without ts or dur");
-            boolean exchange = category == TraceColumns.Category.COMMUNICATION;
             columns.add(
                     columns.lane(process, thread),
                     name == null ? "" : name,
                     category,
                     start,
                     duration,
-                    exchange ? peersArrived : waited);
+                    waited,
+                    peersArrived);
         }
     }
 

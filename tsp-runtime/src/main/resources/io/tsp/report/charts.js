@@ -2,6 +2,13 @@
 
 const OKABE_ITO = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8c8c8c"];
 
+/** For lines: where paper is dark, the dark blue changes places with the light one. */
+function lineColor(index) {
+    const i = index % OKABE_ITO.length;
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches && !document.documentElement.classList.contains("printing");
+    return OKABE_ITO[isDark && i % 4 === 0 ? 4 - i : i];
+}
+
 const CLASS_COLORS = {
     parameters: "#0072b2",
     gradients: "#e69f00",

@@ -10,16 +10,16 @@ drawTrainings();
 drawFooter();
 redraw();
 
-let pending = 0;
-let width = window.innerWidth;
-window.addEventListener("resize", () => {
-    // Phones report a resize when their bars come and go.
-    if (window.innerWidth !== width) {
-        width = window.innerWidth;
-        clearTimeout(pending);
-        pending = setTimeout(redraw, 120);
+// Of no height, so that it changes with the page's width alone, which drawing does not change.
+const ruler = element("div");
+main.append(ruler);
+let width = ruler.clientWidth;
+new ResizeObserver(() => {
+    if (ruler.clientWidth !== width) {
+        width = ruler.clientWidth;
+        redraw();
     }
-});
+}).observe(ruler);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 for (const [event, printing] of [["beforeprint", true], ["afterprint", false]]) {
     window.addEventListener(event, () => {

@@ -70,7 +70,7 @@ function outlines(items) {
             barWidth: 17,
             z: 3,
             silent: true,
-            itemStyle: { color: "transparent", borderColor: color("ink"), borderWidth: 1.5, borderType: "dashed" },
+            itemStyle: { color: "transparent", borderColor: color("ink"), borderWidth: 1 },
             data: items.map((item) => item.plannedPeakBytes / MEBI),
         },
         {
@@ -97,7 +97,7 @@ function memoryFigure(comparison, index) {
     return [chart(
         "memory-" + index,
         "Where the memory goes",
-        "Bytes that the rank with most reserves, by what they are for. The dashed outline is the plan's peak, the black mark what "
+        "Bytes that the rank with most reserves, by what they are for. The outline is the plan's peak, the black mark what "
             + "the run wrote; the mark stands at the outline's end when the plan was right.",
         data,
         (narrow) => 70 + legendHeight(classes.length + 2, narrow) + 34 * items.length,

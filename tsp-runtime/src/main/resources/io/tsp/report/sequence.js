@@ -44,7 +44,6 @@ function drawSequences() {
 
 function sequenceOptions(series, lengths, narrow) {
     return {
-        color: OKABE_ITO,
         legend: legend({ data: series.map((line) => line.name) }),
         grid: { left: narrow ? 4 : 26, right: 24, top: 20 + legendHeight(series.length, narrow), bottom: 40, containLabel: true },
         xAxis: axis({
@@ -71,6 +70,7 @@ function sequenceOptions(series, lengths, narrow) {
         series: series.map((line, i) => ({
             name: line.name,
             type: "line",
+            color: lineColor(i),
             symbol: SYMBOLS[i % SYMBOLS.length],
             symbolSize: 8,
             lineStyle: { width: 2, type: ["solid", "dashed", "dotted"][Math.floor(i / 3) % 3] },

@@ -52,11 +52,14 @@ class Timeline {
             element("label", {}, "scheme", this.runSelect),
             this.rankLabel,
             element("span", { class: "spread" }),
-            this.button("←", "Earlier", () => this.pan(-0.5)),
-            this.button("→", "Later", () => this.pan(0.5)),
-            this.button("−", "Zoom out", () => this.zoom(2)),
-            this.button("+", "Zoom in", () => this.zoom(0.5)),
-            this.button("All", "Show the whole step", () => this.window(0, this.run.end)));
+            element(
+                "span",
+                { class: "buttons" },
+                this.button("←", "Earlier", () => this.pan(-0.5)),
+                this.button("→", "Later", () => this.pan(0.5)),
+                this.button("−", "Zoom out", () => this.zoom(2)),
+                this.button("+", "Zoom in", () => this.zoom(0.5)),
+                this.button("All", "Show the whole step", () => this.window(0, this.run.end))));
     }
 
     legend() {
@@ -78,6 +81,7 @@ class Timeline {
         const shared = this.runs.findIndex((run) => run.ranks.length > 1);
         this.show(Math.max(0, shared));
         this.fromAddress();
+        this.prepare();
         this.listen();
     }
 

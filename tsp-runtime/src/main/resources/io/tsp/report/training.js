@@ -16,7 +16,7 @@ function curveSeries(runs, curve) {
         symbolSize: 9,
         sampling: j > 0 ? undefined : "lttb",
         lineStyle: { width: 2, type: j > 0 ? "dashed" : "solid" },
-        color: OKABE_ITO[(2 * i + j) % OKABE_ITO.length],
+        color: lineColor(2 * i + j),
         data: run.steps.filter((step) => step[member] !== undefined).map((step) => [step.step, step[member]]),
     }))).filter((series) => series.data.length > 0);
 }
