@@ -136,8 +136,7 @@ final class CompareCommand implements Callable<Integer> {
                 trace.writeCompact(generator -> TraceReport.write(traces(results), generator));
             }
             if (page != null) {
-                page.writeBytes(
-                        HtmlReport.of(report, traces(results), "tsp compare", Instant.now())::write);
+                page.writeBytes(HtmlReport.of(report, traces(results), "tsp compare", Instant.now())::write);
             }
             if (results.stream().noneMatch(SchemeResult::wasRun)) {
                 throw new UsageException("nothing was run: every scheme needs more memory than is free");

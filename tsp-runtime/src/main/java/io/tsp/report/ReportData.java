@@ -84,8 +84,8 @@ final class ReportData {
         for (int i = 0; i < traces.size(); i++) {
             HtmlReport.text(out, "<script type=\"application/octet-stream\" id=\"trace-" + i + "\">");
             Deflater deflater = new Deflater(Deflater.BEST_SPEED);
-            try (OutputStream numbers = new DeflaterOutputStream(
-                    Base64.getEncoder().wrap(new Inner(out)), deflater, 1 << 16)) {
+            try (OutputStream numbers =
+                    new DeflaterOutputStream(Base64.getEncoder().wrap(new Inner(out)), deflater, 1 << 16)) {
                 traces.get(i).writeNumbers(numbers);
             } finally {
                 deflater.end();

@@ -31,8 +31,10 @@ final class ReportReader {
     private static final int DEPTH = 32;
     private static final int NAME_CHARS = 1000;
     private static final int STRING_CHARS = 1 << 20;
-    private static final JsonFactory JSON =
-            StrictJson.limits(DEPTH, NAME_CHARS, STRING_CHARS).rebuild().enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER).build();
+    private static final JsonFactory JSON = StrictJson.limits(DEPTH, NAME_CHARS, STRING_CHARS)
+            .rebuild()
+            .enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER)
+            .build();
 
     private static final Set<String> MEMBERS = Stream.of(ResultKind.values())
             .flatMap(kind -> kind.shape().names().stream())
@@ -55,10 +57,12 @@ final class ReportReader {
     static ReportInput read(Path file) {
         if (!Files.exists(file)) {
             throw new ModelException(
-                    ModelException.Part.FILE, "there is no file " + file + "; give a result of tsp compare, plan or train");
+                    ModelException.Part.FILE,
+                    "there is no file " + file + "; give a result of tsp compare, plan or train");
         }
         try (InputStream stream = new BufferedInputStream(Files.newInputStream(file))) {
-            return read(new Source(file.toString(), Files.getLastModifiedTime(file).toInstant()), stream);
+            return read(
+                    new Source(file.toString(), Files.getLastModifiedTime(file).toInstant()), stream);
         } catch (IOException e) {
             throw FileProblem.unreadable(ModelException.Part.FILE, file.toString(), e);
         }
@@ -118,7 +122,8 @@ final class ReportReader {
     private ReportInput document(Map<String, @Nullable Object> members) throws IOException {
         for (ResultKind kind : ResultKind.values()) {
             if (members.containsKey(kind.mark())) {
-                return new ReportInput.Document(source, kind, kind == ResultKind.TRAINING ? steps(members) : one(kind, members));
+                return new ReportInput.Document(
+                        source, kind, kind == ResultKind.TRAINING ? steps(members) : one(kind, members));
             }
         }
         throw unknown();
@@ -135,7 +140,8 @@ final class ReportReader {
         Map<String, @Nullable Object> line = first;
         int lines = 1;
         while (true) {
-            Map<String, Object> step = ResultKind.TRAINING.shape().check(line, new Shape.Place(source.name(), "line " + lines));
+            Map<String, Object> step =
+                    ResultKind.TRAINING.shape().check(line, new Shape.Place(source.name(), "line " + lines));
             steps.put(step.get(ResultKind.TRAINING.mark()), step);
             if (parser.nextToken() == null) {
                 return new ArrayList<>(steps.values());
@@ -163,8 +169,8 @@ final class ReportReader {
         long offset = e.getLocation() == null ? 0 : Math.max(0, e.getLocation().getByteOffset());
         return new ModelException(
                 ModelException.Part.FILE,
-                source.name() + ", byte " + offset + ": not a result in JSON (" + Printable.quote(e.getOriginalMessage())
-                        + "); give files of --json, --trace or train --log",
+                source.name() + ", byte " + offset + ": not a result in JSON ("
+                        + Printable.quote(e.getOriginalMessage()) + "); give files of --json, --trace or train --log",
                 e);
     }
 }

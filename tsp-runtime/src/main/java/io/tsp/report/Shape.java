@@ -62,14 +62,13 @@ interface Shape {
         }
 
         ModelException refuse(@Nullable Object value, String expected) {
-            String found =
-                    switch (value) {
-                        case null -> "missing";
-                        case String text -> Printable.quote(text);
-                        case Map<?, ?> _ -> "an object";
-                        case List<?> _ -> "a list";
-                        default -> value.toString();
-                    };
+            String found = switch (value) {
+                case null -> "missing";
+                case String text -> Printable.quote(text);
+                case Map<?, ?> _ -> "an object";
+                case List<?> _ -> "a list";
+                default -> value.toString();
+            };
             return new ModelException(
                     ModelException.Part.FILE,
                     file + ": " + path + " is " + found + ", not " + expected
@@ -105,8 +104,7 @@ interface Shape {
                 throw place.refuse(value, "an object");
             }
             Map<String, Object> checked = new LinkedHashMap<>();
-            map.forEach((name, member) ->
-                    checked.put(name.toString(), check(member, place.member(name.toString()))));
+            map.forEach((name, member) -> checked.put(name.toString(), check(member, place.member(name.toString()))));
             return checked;
         };
     }

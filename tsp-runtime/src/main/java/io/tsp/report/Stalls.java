@@ -65,7 +65,10 @@ final class Stalls {
             case COMPUTE -> {
                 if (columns.waited(slice) > 0) {
                     long known = columns.peersArrived(slice);
-                    add(start - columns.waited(slice), start, known == TraceColumns.UNKNOWN ? lastArrival(start) : known);
+                    add(
+                            start - columns.waited(slice),
+                            start,
+                            known == TraceColumns.UNKNOWN ? lastArrival(start) : known);
                 }
             }
             case WAIT, OTHER -> {}

@@ -73,8 +73,7 @@ final class TraceColumns {
      * @param waited how long the lane waited before it
      * @param peersArrived when the peers had come to this exchange, or to the one that was waited for; or unknown
      */
-    void add(
-            Lane lane, String name, Category category, long start, long duration, long waited, long peersArrived) {
+    void add(Lane lane, String name, Category category, long start, long duration, long waited, long peersArrived) {
         int index = names.computeIfAbsent(name, _ -> names.size());
         starts.add(start);
         durations.add(duration);

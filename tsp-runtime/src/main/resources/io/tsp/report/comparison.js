@@ -108,7 +108,7 @@ function drawComparisons() {
         }
         const device = [comparison.device, comparison.threads ? comparison.threads + " threads" : undefined];
         section(
-            (comparison.mode === "train" ? "Training step: " : "Forward pass: ") + conditions(comparison),
+            modeName(comparison) + ": " + conditions(comparison),
             element("p", { class: "quiet" }, [...device, sourceOf(comparison).name].filter(Boolean).join(", ")),
             comparisonFigure(comparison, index),
             ...remarks(comparison),

@@ -1,13 +1,23 @@
 // The page from above down.
 
-drawHeading();
-drawComparisons();
-drawSequences();
-drawPlans();
-drawPredictions();
-drawTimelines();
-drawTrainings();
-drawFooter();
+for (const draw of [
+    drawHeading,
+    drawComparisons,
+    drawSequences,
+    drawPlans,
+    drawPredictions,
+    drawTimelines,
+    drawTrainings,
+    drawFooter,
+]) {
+    try {
+        draw();
+    } catch (error) {
+        // The other figures are worth something without this one.
+        main.append(element("p", { class: "notice" }, "A figure is missing here, which is an error of tsp report: " + error.message));
+        console.error(error);
+    }
+}
 redraw();
 
 // Of no height, so that it changes with the page's width alone, which drawing does not change.

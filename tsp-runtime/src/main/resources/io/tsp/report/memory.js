@@ -12,6 +12,8 @@ function classColor(name, index) {
 
 const MEBI = 2 ** 20;
 
+const CANDIDATES_DRAWN = 40;
+
 /** Stacked bars in MiB, from above down in the items' order. */
 function memoryBars(items, classes, narrow, extra) {
     return {
@@ -111,24 +113,32 @@ function drawPlans() {
             return;
         }
         const items = plan.candidates
-            .map((candidate, i) => ({ ...candidate, label: candidate.scheme + (i === plan.recommended ? " ★" : "") }))
+            .map((candidate, i) => ({ ...candidate, label: candidateLabel(plan, candidate, i) }))
             .filter((candidate) => candidate.bytesByClass !== undefined)
-            .slice(0, 40);
+            .slice(0, CANDIDATES_DRAWN);
         const classes = memoryClasses(items);
         const made = section(
-            "Plan: " + conditions(plan),
+            ["Plan", modeName(plan).toLowerCase(), conditions(plan)].filter(Boolean).join(", "),
             element("p", { class: "quiet" }, [plan.device, sourceOf(plan).name].filter(Boolean).join(", ")),
             planFigure(plan, index));
         if (items.length > 0) {
             made.append(chart(
                 "plan-memory-" + index,
                 "Planned memory",
-                "Bytes of a rank by what they are for, as the plan has them. ★ is what the plan recommends.",
+                "Bytes of a rank by what they are for, as the plan has them. ★ is what the plan recommends."
+                    + (items.length < plan.candidates.length ? " These are the first " + items.length + " that have them." : ""),
                 items.map(({ label, ...item }) => item),
                 (narrow) => 70 + legendHeight(classes.length, narrow) + 34 * items.length,
                 (narrow) => memoryBars(items, classes, narrow, [])));
         }
     });
+}
+
+/** A scheme, with its sequence length if the plan has several. */
+function candidateLabel(plan, candidate, index) {
+    const several = new Set(plan.candidates.map((other) => other.seq)).size > 1;
+    return candidate.scheme + (several && candidate.seq ? " " + candidate.seq.toLocaleString("en") : "")
+        + (index === plan.recommended ? " ★" : "");
 }
 
 /** A plan as a table. */
@@ -151,7 +161,7 @@ function planFigure(plan, index) {
         table.tBodies[0].append(element(
             "tr",
             {},
-            element("th", { scope: "row" }, item.scheme + (best ? " ★" : "")),
+            element("th", { scope: "row" }, candidateLabel(plan, item, i)),
             ...columns.map(([, value, text]) => element(
                 "td",
                 { "data-value": value(item), style: best ? "font-weight: 700" : undefined },

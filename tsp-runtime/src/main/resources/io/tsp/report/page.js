@@ -104,12 +104,13 @@ function section(title, ...content) {
 
 /** What a comparison or plan was made under, in a line. */
 function conditions(document) {
-    return [
-        document.model,
-        document.mode,
-        document.dtype,
-        document.batch === undefined ? undefined : document.batch + " x " + document.seq.toLocaleString("en") + " tokens",
-    ].filter((part) => part !== undefined).join(", ");
+    const tokens = document.seq === undefined ? undefined : document.seq.toLocaleString("en") + " tokens";
+    const batch = document.batch === undefined ? undefined : tokens ? document.batch + " x " + tokens : "batch of " + document.batch;
+    return [document.model, document.dtype, batch || tokens].filter(Boolean).join(", ");
+}
+
+function modeName(document) {
+    return { forward: "Forward pass", train: "Training step" }[document.mode] || document.mode || "";
 }
 
 const SIMULATED = "sim:";

@@ -51,8 +51,10 @@ function drawPredictions() {
     if (found.length === 0) {
         return;
     }
-    const several = new Set(found.map((item) => item.mode + item.seq)).size > 1;
-    const labels = found.map((item) => item.scheme + (several ? " " + item.mode + " " + item.seq : ""));
+    const several = (member) => new Set(found.map((item) => item[member])).size > 1;
+    const labels = found.map((item) => item.scheme
+        + (several("mode") ? " " + item.mode : "")
+        + (several("seq") ? " " + item.seq.toLocaleString("en") : ""));
     section("Predicted over measured", chart(
         "prediction-0",
         "Step time and memory",
@@ -74,8 +76,8 @@ function drawPredictions() {
             series: ["stepRatio", "memoryRatio"].map((member, i) => ({
                 name: ["step time", "memory"][i],
                 type: "bar",
-                barMaxWidth: 13,
-                label: { show: true, position: "right", color: color("ink"), formatter: (point) => (point.value === undefined ? "" : point.value.toFixed(2)) },
+                barWidth: 15,
+                label: { show: true, position: "insideLeft", fontSize: 11, color: ["#ffffff", "#000000"][i], formatter: (point) => (point.value === undefined ? "" : point.value.toFixed(2)) },
                 markLine: i > 0 ? undefined : {
                     silent: true,
                     symbol: "none",

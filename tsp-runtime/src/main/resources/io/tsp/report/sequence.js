@@ -7,7 +7,7 @@ function sequenceGroups() {
         if (seq === undefined || value === undefined) {
             return;
         }
-        const key = conditions({ ...document, batch: undefined }) + (document.batch ? ", batch " + document.batch : "");
+        const key = [modeName(document), conditions({ ...document, seq: undefined }), document.device].filter(Boolean).join(", ");
         const lines = groups.get(key) || groups.set(key, new Map()).get(key);
         const name = scheme + (ranks > 1 ? " on " + ranks : "");
         const points = lines.get(name) || lines.set(name, new Map()).get(name);
@@ -21,7 +21,7 @@ function sequenceGroups() {
 }
 
 function drawSequences() {
-    let index = 0;
+    const figures = [];
     for (const [key, lines] of sequenceGroups()) {
         const lengths = [...new Set([...lines.values()].flatMap((points) => [...points.keys()]))].sort((a, b) => a - b);
         if (lengths.length < 2) {
@@ -31,14 +31,17 @@ function drawSequences() {
             name,
             points: [...points].sort((a, b) => a[0] - b[0]).map(([seq, value]) => ({ seq, bytes: value })),
         }));
-        section("Memory against sequence length", chart(
-            "sequence-" + index++,
+        figures.push(chart(
+            "sequence-" + figures.length,
             key,
             "Peak bytes that are planned for the rank that has most, at each sequence length that was given. Both axes are logarithmic: "
                 + "a line that rises less grows less.",
             series,
             (narrow) => 380 + legendHeight(series.length, narrow),
             (narrow) => sequenceOptions(series, lengths, narrow)));
+    }
+    if (figures.length > 0) {
+        section("Memory against sequence length", ...figures);
     }
 }
 

@@ -19,7 +19,8 @@ class ReportCommandTest {
 
     private Path result() throws IOException {
         return Files.writeString(
-                folder.resolve("run.jsonl"), "{\"step\":1,\"tokens\":8,\"loss\":2.5}\n{\"step\":2,\"tokens\":8,\"loss\":2.25}\n");
+                folder.resolve("run.jsonl"),
+                "{\"step\":1,\"tokens\":8,\"loss\":2.5}\n{\"step\":2,\"tokens\":8,\"loss\":2.25}\n");
     }
 
     private List<String> names() throws IOException {
@@ -68,13 +69,29 @@ class ReportCommandTest {
     void compareMakesTheSamePage() throws IOException {
         Path page = folder.resolve("page.html");
         Path json = folder.resolve("compare.json");
-        Cli.ok("compare", "--preset", "tiny", "--seq", "64", "--repeat", "1", "--schemes", "tsp", "--degree", "2", "--html", page,
-                "--json", json);
+        Cli.ok(
+                "compare",
+                "--preset",
+                "tiny",
+                "--seq",
+                "64",
+                "--repeat",
+                "1",
+                "--schemes",
+                "tsp",
+                "--degree",
+                "2",
+                "--html",
+                page,
+                "--json",
+                json);
         String text = Files.readString(page);
         assertTrue(text.contains("\"mode\":\"forward\",\"model\":\"tiny\""), "no comparison");
         assertTrue(text.contains("id=\"trace-0\""), "no timeline");
         Object tsp = ((List<?>) Cli.json(json).get("schemes")).get(1);
-        assertTrue(text.contains("\"stepSeconds\":" + ((java.util.Map<?, ?>) tsp).get("stepSeconds") + ","), "other numbers");
+        assertTrue(
+                text.contains("\"stepSeconds\":" + ((java.util.Map<?, ?>) tsp).get("stepSeconds") + ","),
+                "other numbers");
         assertFalse(text.contains("<!--data-->"));
     }
 }

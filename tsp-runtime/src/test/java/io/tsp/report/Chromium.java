@@ -41,7 +41,8 @@ record Chromium(String dom, List<String> console) {
      * @param folder for the browser's own files
      * @param fragment what follows the address, or nothing
      */
-    static Chromium open(Path page, Path folder, String fragment, String... flags) throws IOException, InterruptedException {
+    static Chromium open(Path page, Path folder, String fragment, String... flags)
+            throws IOException, InterruptedException {
         String path = String.valueOf(System.getenv("PATH"));
         boolean isThere = Arrays.stream(path.split(File.pathSeparator))
                 .anyMatch(directory -> Files.isExecutable(Path.of(directory, "chromium")));

@@ -55,8 +55,8 @@ class HtmlReportTest {
         assertEquals(1, data.size());
         assertFalse(data.getFirst().contains("<"), "markup in data");
         assertTrue(data.getFirst().chars().allMatch(c -> c < 128), "text beyond ASCII in data");
-        Map<?, ?> comparisons = (Map<?, ?>)
-                ((List<?>) ReportSamples.tree(data.getFirst()).get("comparisons")).getFirst();
+        Map<?, ?> comparisons =
+                (Map<?, ?>) ((List<?>) ReportSamples.tree(data.getFirst()).get("comparisons")).getFirst();
         Map<?, ?> comparison = (Map<?, ?>) ((List<?>) comparisons.get("objects")).getFirst();
         assertEquals(ReportSamples.HOSTILE, comparison.get("model"));
     }
@@ -76,7 +76,8 @@ class HtmlReportTest {
     @Test
     void theNumbersOfATraceComeOutAgain() throws IOException {
         String page = page(ReportSamples.trace(folder));
-        byte[] packed = Base64.getDecoder().decode(scripts(page, "application/octet-stream").getFirst());
+        byte[] packed = Base64.getDecoder()
+                .decode(scripts(page, "application/octet-stream").getFirst());
         try (InputStream numbers = new InflaterInputStream(new ByteArrayInputStream(packed))) {
             // single: the compute lane's starts and durations, names and categories, no waits.
             assertEquals(List.of(0L, 10_006L, 1_993L), next(numbers, 3));

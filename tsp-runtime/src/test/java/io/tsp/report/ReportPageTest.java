@@ -38,10 +38,12 @@ class ReportPageTest {
             "training-gradNorm",
             "training-learningRate",
             "training-tokensPerSecond");
-    private static final Pattern FIGURE = Pattern.compile("<figure id=\"([^\"]*)\"([^>]*)>(.*?)</figure>", Pattern.DOTALL);
+    private static final Pattern FIGURE =
+            Pattern.compile("<figure id=\"([^\"]*)\"([^>]*)>(.*?)</figure>", Pattern.DOTALL);
     private static final Pattern LINK = Pattern.compile("href=\"data:application/json;charset=utf-8,([^\"]*)\"");
     private static final Pattern ROW = Pattern.compile("<tr data-scheme=\"([^\"]*)\">(.*?)</tr>", Pattern.DOTALL);
-    private static final Pattern CELL = Pattern.compile("<td data-column=\"([^\"]*)\" data-value=\"([^\"]*)\"[^>]*>([^<]*)<");
+    private static final Pattern CELL =
+            Pattern.compile("<td data-column=\"([^\"]*)\" data-value=\"([^\"]*)\"[^>]*>([^<]*)<");
 
     /** Says of the page what its text does not: how it is laid out. */
     private static final String PROBE = """
@@ -90,7 +92,9 @@ class ReportPageTest {
         List<String> files = List.of("a.json", "b.json", "c.json");
         for (int i = 0; i < files.size(); i++) {
             Map<?, ?> expected = ReportSamples.tree(Files.readString(folder.resolve(files.get(i))));
-            assertTable((List<?>) expected.get("schemes"), figures.get("comparison-" + i).group(3));
+            assertTable(
+                    (List<?>) expected.get("schemes"),
+                    figures.get("comparison-" + i).group(3));
         }
         String first = figures.get("comparison-0").group(3);
         assertTrue(first.contains("skipped: needs 9.9 GiB"), first);
@@ -106,7 +110,9 @@ class ReportPageTest {
             assertEquals(scheme.get("scheme"), rows.get(i).group(1));
             if (scheme.get("stepSeconds") != null) {
                 Map<String, Double> cells = new HashMap<>();
-                CELL.matcher(rows.get(i).group(2)).results().forEach(cell -> cells.put(cell.group(1), Double.valueOf(cell.group(2))));
+                CELL.matcher(rows.get(i).group(2))
+                        .results()
+                        .forEach(cell -> cells.put(cell.group(1), Double.valueOf(cell.group(2))));
                 Map<String, Double> expected = new HashMap<>(Map.of(
                         "ranks", number(scheme, "ranks"),
                         "tokens/s", number(scheme, "tokensPerSecond"),
@@ -135,13 +141,21 @@ class ReportPageTest {
         Map<?, ?> file = ReportSamples.tree(Files.readString(folder.resolve("a.json")));
         Map<?, ?> saved = (Map<?, ?>) saved(figures.get("comparison-0"));
         assertEquals(ReportSamples.HOSTILE, saved.get("model"));
-        assertEquals(number(((List<?>) file.get("schemes")).get(1), "stepSeconds"), number(((List<?>) saved.get("schemes")).get(1), "stepSeconds"));
+        assertEquals(
+                number(((List<?>) file.get("schemes")).get(1), "stepSeconds"),
+                number(((List<?>) saved.get("schemes")).get(1), "stepSeconds"));
         List<?> memory = (List<?>) saved(figures.get("memory-1"));
-        assertEquals(Map.of("parameters", 6169600L, "kvCache", 306944L), ((Map<?, ?>) memory.get(1)).get("bytesByClass"));
+        assertEquals(
+                Map.of("parameters", 6169600L, "kvCache", 306944L), ((Map<?, ?>) memory.get(1)).get("bytesByClass"));
         List<?> lines = (List<?>) saved(figures.get("sequence-0"));
-        assertTrue(lines.toString().contains("{name=tsp on 4, points=[{seq=512, bytes=8711936}, {seq=1024, bytes=8712448}]}"), lines.toString());
+        assertTrue(
+                lines.toString()
+                        .contains("{name=tsp on 4, points=[{seq=512, bytes=8711936}, {seq=1024, bytes=8712448}]}"),
+                lines.toString());
         List<?> runs = (List<?>) saved(figures.get("training-loss"));
-        assertTrue(runs.toString().contains("{step=2, loss=5.25, evaluationLoss=5.5}, {step=3, loss=4.75}"), runs.toString());
+        assertTrue(
+                runs.toString().contains("{step=2, loss=5.25, evaluationLoss=5.5}, {step=3, loss=4.75}"),
+                runs.toString());
         List<?> predictions = (List<?>) saved(figures.get("prediction-0"));
         Map<?, ?> tsp = (Map<?, ?>) predictions.get(1);
         assertEquals(0.07 / number(((List<?>) file.get("schemes")).get(1), "stepSeconds"), number(tsp, "stepRatio"));
@@ -152,14 +166,17 @@ class ReportPageTest {
         List<MatchResult> links = LINK.matcher(figure.group(3)).results().toList();
         assertEquals(1, links.size());
         String json = URLDecoder.decode(links.getFirst().group(1).replace("+", "%2B"), StandardCharsets.UTF_8);
-        return new ArrayList<Object>(ReportSamples.tree("{\"data\":" + json + "}").values()).getFirst();
+        return new ArrayList<Object>(
+                        ReportSamples.tree("{\"data\":" + json + "}").values())
+                .getFirst();
     }
 
     @Test
     void simulatedNumbersSaySo() throws Exception {
         String dom = Chromium.open(page, folder, "").dom();
         assertTrue(dom.contains("<p class=\"notice\">Simulated with profile mi300x (hash 0a1b2c)"), "no notice");
-        assertEquals(dom.indexOf("class=\"notice\""), dom.lastIndexOf("class=\"notice\""), "for the simulated one alone");
+        assertEquals(
+                dom.indexOf("class=\"notice\""), dom.lastIndexOf("class=\"notice\""), "for the simulated one alone");
     }
 
     @Test
@@ -171,9 +188,11 @@ class ReportPageTest {
 
     @Test
     void theTimelineShowsWaitsAndTheViewThatTheAddressNames() throws Exception {
-        String whole = figures(Chromium.open(page, folder, "")).get("timeline-0").group(2);
+        String whole =
+                figures(Chromium.open(page, folder, "")).get("timeline-0").group(2);
         assertTrue(whole.contains("data-view=\"tp 0 12344\""), whole);
-        assertTrue(whole.contains("data-exposed-nanos=\"" + ReportSamples.trace(0).exposedTransferNanos() + "\""), whole);
+        assertTrue(
+                whole.contains("data-exposed-nanos=\"" + ReportSamples.trace(0).exposedTransferNanos() + "\""), whole);
         assertTrue(whole.contains("data-skew-nanos=\"" + ReportSamples.trace(1).skewNanos() + "\""), whole);
         String zoomed = figures(Chromium.open(page, folder, "#trace=0&run=single&from=2000&to=6000"))
                 .get("timeline-0")
@@ -191,7 +210,8 @@ class ReportPageTest {
         String text = Files.readString(page);
         int end = text.lastIndexOf("</body>");
         Files.writeString(probed, text.substring(0, end) + String.format(PROBE, 390) + text.substring(end));
-        Chromium dark = Chromium.open(probed, folder, "", "--window-size=390,844", "--blink-settings=preferredColorScheme=0");
+        Chromium dark =
+                Chromium.open(probed, folder, "", "--window-size=390,844", "--blink-settings=preferredColorScheme=0");
         figures(dark);
         assertTrue(dark.dom().contains("data-paper=\"rgb(21, 24, 28)\""), "not dark");
         assertTrue(dark.dom().contains("data-overflow=\"0\""), "wider than the phone");

@@ -58,15 +58,21 @@ class ReportReaderTest {
         assertEquals(ResultKind.PLAN, plan.kind());
         List<?> candidates = (List<?>) plan.objects().getFirst().get("candidates");
         assertEquals(8711936L, ((Map<?, ?>) candidates.get(0)).get("bytesPerRank"));
-        assertEquals(Map.of("scheme", "tp", "ranks", 4L, "dp", 1L, "bytesPerRank", 9711424L, "fits", false), candidates.get(1));
+        assertEquals(
+                Map.of("scheme", "tp", "ranks", 4L, "dp", 1L, "bytesPerRank", 9711424L, "fits", false),
+                candidates.get(1));
     }
 
     @Test
     void stepsAreInOrderAndALaterLineOfAStepCounts() {
         Document log = document(ReportSamples.log());
         assertEquals(ResultKind.TRAINING, log.kind());
-        assertEquals(List.of(1L, 2L, 3L), log.objects().stream().map(step -> step.get("step")).toList());
-        assertEquals(List.of(5.692771376581753, 5.25, 4.75), log.objects().stream().map(step -> step.get("loss")).toList());
+        assertEquals(
+                List.of(1L, 2L, 3L),
+                log.objects().stream().map(step -> step.get("step")).toList());
+        assertEquals(
+                List.of(5.692771376581753, 5.25, 4.75),
+                log.objects().stream().map(step -> step.get("loss")).toList());
         assertEquals(5.5, log.objects().get(1).get("evaluationLoss"));
     }
 
@@ -75,7 +81,8 @@ class ReportReaderTest {
         Timeline timeline = assertInstanceOf(Timeline.class, ReportReader.read(ReportSamples.trace(folder)));
         TraceColumns columns = timeline.columns();
         assertEquals(3 * 5, columns.size());
-        assertEquals(List.of("layer 0: copy", "layer 0: all-reduce", "waits for peers", "layer 1: copy"), columns.names());
+        assertEquals(
+                List.of("layer 0: copy", "layer 0: all-reduce", "waits for peers", "layer 1: copy"), columns.names());
         assertEquals(List.of(1_233L, 8_765L, 3_766L, 1_993L, 345L), firstDurations(columns));
     }
 
@@ -121,7 +128,9 @@ class ReportReaderTest {
         TraceColumns columns = ((Timeline) ReportReader.read(ReportSamples.file(folder, "t.json", """
                 [{"ph":"X","pid":1,"tid":7,"ts":5,"dur":1},{"ph":"b","args":[1]},{"ph":"X","pid":1,"tid":7,"ts":2,"dur":1.5}]
                 """))).columns();
-        assertEquals(List.of(1, 0), java.util.Arrays.stream(columns.slicesByLane()[0]).boxed().toList());
+        assertEquals(
+                List.of(1, 0),
+                java.util.Arrays.stream(columns.slicesByLane()[0]).boxed().toList());
         assertEquals("process 1", columns.processName(1));
     }
 
@@ -177,13 +186,15 @@ class ReportReaderTest {
         assertEquals(
                 file + ": schemes[2].bytesSent is -3, not a whole number from 0 to 2^53;"
                         + " let the command that wrote the file write it again",
-                assertThrows(ModelException.class, () -> ReportReader.read(file)).getMessage());
+                assertThrows(ModelException.class, () -> ReportReader.read(file))
+                        .getMessage());
     }
 
     @Test
     void missingFilesAndFoldersAreRefused() {
         for (Path path : List.of(folder, folder.resolve("none"))) {
-            String sentence = assertThrows(ModelException.class, () -> ReportReader.read(path)).getMessage();
+            String sentence = assertThrows(ModelException.class, () -> ReportReader.read(path))
+                    .getMessage();
             assertTrue(sentence.contains(path.toString()), sentence);
         }
     }

@@ -28,7 +28,9 @@ final class ReportSamples {
     private ReportSamples() {}
 
     static String comparison(String device, int seq, double seconds) {
-        return String.format(Locale.ROOT, """
+        return String.format(
+                Locale.ROOT,
+                """
                 {"schemaVersion":1,"mode":"forward","model":"%s","dtype":"bf16","batch":1,"seq":%d,"device":"%s",
                 "profile":"mi300x","profileHash":"0a1b2c","threads":2,"future":{"more":[1]},"schemes":[
                 {"scheme":"single","ranks":1,"status":"ok","reason":"","tokensPerSecond":18386.926209028556,"stepSeconds":%s,
@@ -43,13 +45,21 @@ final class ReportSamples {
                 "bytesSent":62638,"skewSeconds":0.1,"exposedTransferSeconds":0.01,"maxError":null},
                 {"scheme":"ulysses","ranks":4,"status":"skipped","reason":"needs 9.9 GiB","tokensPerSecond":null,
                 "stepSeconds":null,"plannedPeakBytes":null,"measuredPeakBytes":null,"bytesByClass":null}]}
-                """, json(HOSTILE), seq, device, seconds, 13941504 + seq, seconds / 1.5, 8711424 + seq, seconds * 1.1);
+                """,
+                json(HOSTILE),
+                seq,
+                device,
+                seconds,
+                13941504 + seq,
+                seconds / 1.5,
+                8711424 + seq,
+                seconds * 1.1);
     }
 
     static String plan() {
         return """
-                {"schemaVersion":1,"seq":512,"candidates":[
-                {"scheme":"tsp","ranks":4,"dp":1,"bytesPerRank":8711936,"bytesByClass":{"parameters":6169600,"optimizer":7},
+                {"schemaVersion":1,"batch":1,"candidates":[
+                {"scheme":"tsp","ranks":4,"dp":1,"seq":512,"bytesPerRank":8711936,"bytesByClass":{"optimizer":7},
                 "fits":true,"stepSeconds":0.07,"tokensPerSecond":27000.5,"exposedTransferSeconds":0.02,"why":"least bytes"},
                 {"scheme":"tp","ranks":4,"dp":1,"bytesPerRank":9711424,"fits":false}],"recommended":0}
                 """;
