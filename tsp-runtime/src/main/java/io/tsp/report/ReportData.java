@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
  * element {@code trace-N} with those, deflated, in base 64.
  */
 final class ReportData {
+    private static final String END = "</script>\n";
+
     /** With which nothing in a text can end the element that holds it. */
     private static final JsonFactory JSON =
             JsonFactory.builder().enable(JsonWriteFeature.ESCAPE_NON_ASCII).build();
@@ -75,14 +77,14 @@ final class ReportData {
 
     /** Writes the elements. */
     void write(OutputStream out) throws IOException {
-        HtmlReport.text(out, "<script type=\"application/json\" id=\"data\">");
+        begin(out, "application/json", "data");
         try (JsonGenerator json = JSON.createGenerator(new Inner(out))) {
             json.setCharacterEscapes(new MarkupEscapes());
             write(json);
         }
-        HtmlReport.text(out, "</script>\n");
+        HtmlReport.text(out, END);
         for (int i = 0; i < traces.size(); i++) {
-            HtmlReport.text(out, "<script type=\"application/octet-stream\" id=\"trace-" + i + "\">");
+            begin(out, "application/octet-stream", "trace-" + i);
             Deflater deflater = new Deflater(Deflater.BEST_SPEED);
             try (OutputStream numbers =
                     new DeflaterOutputStream(Base64.getEncoder().wrap(new Inner(out)), deflater, 1 << 16)) {
@@ -90,8 +92,12 @@ final class ReportData {
             } finally {
                 deflater.end();
             }
-            HtmlReport.text(out, "</script>\n");
+            HtmlReport.text(out, END);
         }
+    }
+
+    private static void begin(OutputStream out, String type, String id) throws IOException {
+        HtmlReport.text(out, String.format("<script type=\"%s\" id=\"%s\">", type, id));
     }
 
     private void write(JsonGenerator json) throws IOException {

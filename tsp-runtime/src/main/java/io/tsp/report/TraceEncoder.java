@@ -146,7 +146,7 @@ final class TraceEncoder {
     private static void write(long value, OutputStream out) throws IOException {
         long rest = value;
         while (rest >= MORE) {
-            out.write((int) rest & (MORE - 1) | MORE);
+            out.write(((int) rest & (MORE - 1)) | MORE);
             rest >>>= PAYLOAD_BITS;
         }
         out.write((int) rest);

@@ -33,7 +33,7 @@ record Chromium(String dom, List<String> console) {
             "--enable-logging=stderr",
             "--virtual-time-budget=10000",
             "--dump-dom");
-    private static final int SECONDS = 120;
+    private static final int SECONDS = 60;
 
     /**
      * Opens a page and waits until it has nothing left to do.
@@ -59,6 +59,7 @@ record Chromium(String dom, List<String> console) {
                 .redirectError(err.toFile())
                 .start();
         boolean ended = process.waitFor(SECONDS, TimeUnit.SECONDS);
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
         process.destroyForcibly();
         String log = Files.readString(err);
         assertTrue(ended, "chromium did not end:\n" + log);

@@ -45,15 +45,18 @@ class ReportPageTest {
     private static final Pattern CELL =
             Pattern.compile("<td data-column=\"([^\"]*)\" data-value=\"([^\"]*)\"[^>]*>([^<]*)<");
 
-    /** Says of the page what its text does not: how it is laid out. */
+    /** Says of the page what its text does not: how it is laid out, and whether something was painted. */
     private static final String PROBE = """
             <style>html { width: %dpx }</style>
             <script>setTimeout(() => {
             const root = document.documentElement;
+            const charts = [...document.querySelectorAll(".chart canvas")];
+            const isBlank = (c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.every((byte) => byte === 0);
+            root.dataset.charts = charts.length;
+            root.dataset.blank = charts.filter(isBlank).length;
             root.dataset.overflow = document.body.scrollWidth - %1$d;
             root.dataset.paper = getComputedStyle(document.body).backgroundColor;
-            root.dataset.charts = Math.max(...[...document.querySelectorAll("canvas")].map((c) => c.getBoundingClientRect().right));
-            root.dataset.title = document.title;
+            root.dataset.right = Math.max(...charts.map((c) => c.getBoundingClientRect().right));
             }, 3000)</script>
             """;
 
@@ -215,8 +218,10 @@ class ReportPageTest {
         figures(dark);
         assertTrue(dark.dom().contains("data-paper=\"rgb(21, 24, 28)\""), "not dark");
         assertTrue(dark.dom().contains("data-overflow=\"0\""), "wider than the phone");
-        double right = Double.parseDouble(dark.dom().replaceAll("(?s).*data-charts=\"([0-9.]+)\".*", "$1"));
+        double right = Double.parseDouble(dark.dom().replaceAll("(?s).*data-right=\"([0-9.]+)\".*", "$1"));
         assertTrue(right <= 390 - 17, "a chart ends at " + right);
+        assertTrue(dark.dom().contains("data-charts=\"10\""), "not all charts have a canvas");
+        assertTrue(dark.dom().contains("data-blank=\"0\""), "a chart is blank");
         Chromium light = Chromium.open(probed, folder, "", "--window-size=390,844");
         assertTrue(light.dom().contains("data-paper=\"rgb(255, 255, 255)\""), "not light");
     }
