@@ -120,7 +120,7 @@ final class ReportData {
     private void documents(String name, ResultKind kind, JsonGenerator json) throws IOException {
         json.writeArrayFieldStart(name);
         for (int i = 0; i < inputs.size(); i++) {
-            if (inputs.get(i) instanceof Document document && document.kind() == kind) {
+            if (inputs.get(i) instanceof Document document && document.kind().equals(kind)) {
                 json.writeStartObject();
                 json.writeNumberField("source", i);
                 json.writeFieldName("objects");

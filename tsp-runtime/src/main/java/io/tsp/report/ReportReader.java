@@ -22,7 +22,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Reads a result and finds out from its content what it is. */
@@ -36,7 +35,7 @@ final class ReportReader {
             .enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER)
             .build();
 
-    private static final Set<String> MEMBERS = Stream.of(ResultKind.values())
+    private static final Set<String> MEMBERS = ResultKind.ALL.stream()
             .flatMap(kind -> kind.shape().names().stream())
             .collect(Collectors.toUnmodifiableSet());
 
@@ -120,10 +119,10 @@ final class ReportReader {
     }
 
     private ReportInput document(Map<String, @Nullable Object> members) throws IOException {
-        for (ResultKind kind : ResultKind.values()) {
+        for (ResultKind kind : ResultKind.ALL) {
             if (members.containsKey(kind.mark())) {
                 return new ReportInput.Document(
-                        source, kind, kind == ResultKind.TRAINING ? steps(members) : one(kind, members));
+                        source, kind, kind.equals(ResultKind.TRAINING) ? steps(members) : one(kind, members));
             }
         }
         throw unknown();

@@ -1,21 +1,30 @@
 package io.tsp.report;
 
-/** The documents that figures are drawn from, with the members that figures use. */
-enum ResultKind {
-    COMPARISON(
+import java.util.List;
+
+/**
+ * A kind of document that figures are drawn from.
+ *
+ * @param mark the member that documents of this kind have, and no others
+ * @param shape the members that figures use
+ */
+record ResultKind(String mark, ObjectShape shape) {
+    static final ResultKind COMPARISON = new ResultKind(
             "schemes",
             conditions()
                     .with(Shape.COUNT, "threads")
                     .with(scheme().list(), "schemes")
-                    .requiring("mode", "model", "dtype", "batch", "seq", "device", "schemes")),
-    PLAN(
+                    .requiring("mode", "model", "dtype", "batch", "seq", "device", "schemes"));
+
+    static final ResultKind PLAN = new ResultKind(
             "candidates",
             conditions()
                     .with(Shape.COUNT, "recommended")
                     .with(candidate().list(), "candidates")
-                    .requiring("candidates")),
+                    .requiring("candidates"));
+
     /** A line of a log for each step. */
-    TRAINING(
+    static final ResultKind TRAINING = new ResultKind(
             "step",
             new ObjectShape()
                     .with(Shape.COUNT, "step", "tokens", "peakBytes")
@@ -23,22 +32,8 @@ enum ResultKind {
                     .with(Shape.AMOUNT, "exposedTransferSeconds", "evaluationLoss")
                     .requiring("step", "tokens"));
 
-    private final String mark;
-    private final ObjectShape shape;
-
-    ResultKind(String mark, ObjectShape shape) {
-        this.mark = mark;
-        this.shape = shape;
-    }
-
-    /** The member that documents of this kind have, and no others. */
-    String mark() {
-        return mark;
-    }
-
-    ObjectShape shape() {
-        return shape;
-    }
+    /** All of them. */
+    static final List<ResultKind> ALL = List.of(COMPARISON, PLAN, TRAINING);
 
     private static ObjectShape conditions() {
         return new ObjectShape()

@@ -45,16 +45,16 @@ class ReportPageTest {
     private static final Pattern CELL =
             Pattern.compile("<td data-column=\"([^\"]*)\" data-value=\"([^\"]*)\"[^>]*>([^<]*)<");
 
-    /** Says of the page what its text does not: how it is laid out, and whether something was painted. */
+    /** Makes the page as wide as a phone and says of it what its text does not: how it is laid out, and whether something was painted. */
     private static final String PROBE = """
-            <style>html { width: %dpx }</style>
+            <style>html { width: 390px }</style>
             <script>setTimeout(() => {
             const root = document.documentElement;
             const charts = [...document.querySelectorAll(".chart canvas")];
             const isBlank = (c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.every((byte) => byte === 0);
             root.dataset.charts = charts.length;
             root.dataset.blank = charts.filter(isBlank).length;
-            root.dataset.overflow = document.body.scrollWidth - %1$d;
+            root.dataset.overflow = document.body.scrollWidth - 390;
             root.dataset.paper = getComputedStyle(document.body).backgroundColor;
             root.dataset.right = Math.max(...charts.map((c) => c.getBoundingClientRect().right));
             }, 3000)</script>
@@ -212,7 +212,7 @@ class ReportPageTest {
         Path probed = folder.resolve("probed.html");
         String text = Files.readString(page);
         int end = text.lastIndexOf("</body>");
-        Files.writeString(probed, text.substring(0, end) + String.format(PROBE, 390) + text.substring(end));
+        Files.writeString(probed, text.substring(0, end) + PROBE + text.substring(end));
         Chromium dark =
                 Chromium.open(probed, folder, "", "--window-size=390,844", "--blink-settings=preferredColorScheme=0");
         figures(dark);
