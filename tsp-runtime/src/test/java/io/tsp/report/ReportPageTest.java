@@ -45,7 +45,10 @@ class ReportPageTest {
     private static final Pattern CELL =
             Pattern.compile("<td data-column=\"([^\"]*)\" data-value=\"([^\"]*)\"[^>]*>([^<]*)<");
 
-    /** Makes the page as wide as a phone and says of it what its text does not: how it is laid out, and whether something was painted. */
+    /**
+     * Makes the page as wide as a phone and says of it what its text does not: how it is laid out, and whether something
+     * was painted.
+     */
     private static final String PROBE = """
             <style>html { width: 390px }</style>
             <script>setTimeout(() => {
