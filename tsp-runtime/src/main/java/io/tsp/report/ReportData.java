@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.io.CharacterEscapes;
 import com.fasterxml.jackson.core.json.JsonWriteFeature;
 import io.tsp.report.ReportInput.Document;
 import io.tsp.report.ReportInput.Timeline;
+import java.io.BufferedOutputStream;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * element {@code trace-N} with those, deflated, in base 64.
  */
 final class ReportData {
+    private static final int BUFFER_BYTES = 1 << 16;
     private static final String END = "</script>\n";
 
     /** With which nothing in a text can end the element that holds it. */
@@ -86,8 +88,9 @@ final class ReportData {
         for (int i = 0; i < traces.size(); i++) {
             begin(out, "application/octet-stream", "trace-" + i);
             Deflater deflater = new Deflater(Deflater.BEST_SPEED);
-            try (OutputStream numbers =
-                    new DeflaterOutputStream(Base64.getEncoder().wrap(new Inner(out)), deflater, 1 << 16)) {
+            OutputStream deflated =
+                    new DeflaterOutputStream(Base64.getEncoder().wrap(new Inner(out)), deflater, BUFFER_BYTES);
+            try (OutputStream numbers = new BufferedOutputStream(deflated, BUFFER_BYTES)) {
                 traces.get(i).writeNumbers(numbers);
             } finally {
                 deflater.end();
