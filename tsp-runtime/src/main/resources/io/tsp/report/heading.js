@@ -13,18 +13,19 @@ function facts(pairs) {
 /** The value that all documents share, or all of theirs. */
 function shared(documents, member) {
     const values = [...new Set(documents.map((document) => document[member]).filter((value) => value !== undefined))];
+    values.sort((a, b) => (a < b ? -1 : 1));
     return values.join(", ");
 }
 
 function simulationNotice(documents) {
     const profiles = new Set(documents.filter(isSimulated).map((document) => {
         const name = document.profile || document.device.slice(SIMULATED.length);
-        return document.profileHash ? name + " (hash " + document.profileHash + ")" : name;
+        return name + (document.profileHash ? " (hash " + document.profileHash + ")" : "") + ": times of " + document.device;
     }));
     return [...profiles].map((profile) => element(
         "p",
         { class: "notice" },
-        "Simulated with profile " + profile + ": times follow from what the profile says of the hardware; nothing ran on it."));
+        "Simulated with profile " + profile + " follow from what the profile says of the hardware; none of them was measured."));
 }
 
 function drawHeading() {
