@@ -5,18 +5,16 @@ import io.tsp.data.TokenBatch;
 import io.tsp.evaluate.Comparison;
 import io.tsp.evaluate.ForwardWorkload;
 import io.tsp.evaluate.SchemeResult;
-import io.tsp.evaluate.SchemeResult.Measured;
 import io.tsp.evaluate.SimulatedComparison;
 import io.tsp.evaluate.Workload;
 import io.tsp.plan.PlannedStep;
 import io.tsp.plan.Schemes;
 import io.tsp.report.ComparisonReport;
-import io.tsp.report.ReportFile;
-import io.tsp.report.TraceReport;
 import io.tsp.scheme.ForwardRequest;
 import io.tsp.scheme.Recompute;
 import io.tsp.scheme.Scheme;
 import io.tsp.train.TrainingWorkload;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -103,6 +101,9 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private final OutputOptions outputs = new OutputOptions();
 
+    @Option(names = "--html", paramLabel = "FILE", description = "Write the page that tsp report makes, too.")
+    private @Nullable Path html;
+
     CompareCommand(Terminal terminal) {
         this.terminal = terminal;
     }
@@ -122,13 +123,14 @@ final class CompareCommand implements Callable<Integer> {
         Recompute recomputed = recompute();
         List<Scheme> schemes = schemes();
         try (OpenModel model = models.open(DEFAULT_PRESET);
-                ReportFile json = outputs.openJson();
-                ReportFile trace = outputs.openTrace();
+                ComparisonFiles files = ComparisonFiles.open(outputs, html);
                 Clusters clusters = Clusters.open(terminal.environment(), ranks)) {
             Input input = tokens.read(model, TokenOptions.Otherwise.LICENCE);
             announce(model, input.batch(), input.seq(), " of " + input.name(), clusters.description(ranks.threads()));
             List<SchemeResult> results = run(model, input, schemes, clusters, recomputed);
-            finish(report(model, input, clusters.device(), results), json, trace);
+            ComparisonReport report = report(model, input, clusters.device(), results);
+            show(report);
+            files.write(report);
             if (results.stream().noneMatch(SchemeResult::wasRun)) {
                 throw new UsageException("nothing was run: every scheme needs more memory than is free");
             }
@@ -142,8 +144,7 @@ final class CompareCommand implements Callable<Integer> {
         Recompute recomputed = recompute();
         List<Scheme> schemes = schemes();
         try (OpenModel model = models.open(DEFAULT_PRESET);
-                ReportFile json = outputs.openJson();
-                ReportFile trace = outputs.openTrace()) {
+                ComparisonFiles files = ComparisonFiles.open(outputs, html)) {
             ForwardRequest forward = tokens.shape(model.config(), models.dtype());
             PlannedStep step = trains()
                     ? PlannedStep.of(TrainingWorkload.request(forward, recomputed, shardOptimizer.get()))
@@ -161,17 +162,8 @@ final class CompareCommand implements Callable<Integer> {
                             0,
                             profile.hash()),
                     results);
-            finish(report, json, trace);
-        }
-    }
-
-    private void finish(ComparisonReport report, @Nullable ReportFile json, @Nullable ReportFile trace) {
-        show(report);
-        if (json != null) {
-            json.write(report::write);
-        }
-        if (trace != null) {
-            trace.writeCompact(generator -> TraceReport.write(traces(report.results()), generator));
+            show(report);
+            files.write(report);
         }
     }
 
@@ -270,16 +262,5 @@ final class CompareCommand implements Callable<Integer> {
         for (int i = 0; i < lines.size(); i++) {
             terminal.out().println(i < 2 ? terminal.heading(lines.get(i)) : lines.get(i));
         }
-    }
-
-    private static List<TraceReport.Run> traces(List<SchemeResult> results) {
-        List<TraceReport.Run> runs = new ArrayList<>();
-        for (SchemeResult result : results) {
-            Measured measured = result.measured();
-            if (measured != null) {
-                runs.add(new TraceReport.Run(result.scheme(), measured.traces()));
-            }
-        }
-        return runs;
     }
 }

@@ -4,7 +4,7 @@ package io.tsp.cli;
 enum ExitCode {
     OK(0, "done"),
     USAGE(2, "wrong options, or more memory asked for than there is: change the command"),
-    MODEL_FILE(65, "weights, index, tokenizer or tokens cannot be used: get the file again"),
+    MODEL_FILE(65, "weights, index, tokenizer, tokens or results cannot be used: get the file again"),
     MODEL_CONFIG(66, "config.json or a hardware profile cannot be used"),
     INTERNAL(70, "an error of this program: please report it"),
     PEER_LOST(71, "another rank failed or went away: start again"),

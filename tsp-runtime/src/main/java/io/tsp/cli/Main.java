@@ -46,6 +46,7 @@ public final class Main {
                 .addSubcommand(new TrainCommand(terminal))
                 .addSubcommand(new PlanCommand(terminal))
                 .addSubcommand(checkpoint(terminal))
+                .addSubcommand(new ReportCommand(terminal))
                 .addSubcommand(new DoctorCommand(terminal))
                 .addSubcommand(new CommandLine.HelpCommand());
         line.getCommandSpec()

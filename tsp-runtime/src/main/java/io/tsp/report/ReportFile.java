@@ -18,15 +18,21 @@ import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A JSON file that is opened before the work whose result it takes, so that an unwritable path is found out first. The
+ * A file that is opened before the work whose result it takes, so that an unwritable path is found out first. The
  * text goes to a hidden file beside the target and takes its name once it is complete; what is there and is no regular
  * file, such as {@code /dev/stdout}, is written directly.
  */
 public final class ReportFile implements AutoCloseable {
-    /** Writes a document. */
+    /** Writes a JSON document. */
     @FunctionalInterface
     public interface Body {
         void write(JsonGenerator json) throws IOException;
+    }
+
+    /** Writes bytes. */
+    @FunctionalInterface
+    public interface Bytes {
+        void write(OutputStream stream) throws IOException;
     }
 
     private final Path target;
@@ -75,10 +81,23 @@ public final class ReportFile implements AutoCloseable {
     }
 
     private void write(Body body, @Nullable DefaultPrettyPrinter printer) {
-        try (JsonGenerator json = new JsonFactory().createGenerator(stream)) {
-            json.setPrettyPrinter(printer);
-            body.write(json);
-            json.writeRaw(System.lineSeparator());
+        writeBytes(out -> {
+            try (JsonGenerator json = new JsonFactory().createGenerator(out)) {
+                json.setPrettyPrinter(printer);
+                body.write(json);
+                json.writeRaw(System.lineSeparator());
+            }
+        });
+    }
+
+    /**
+     * Writes something that is not JSON and gives the file its name.
+     *
+     * @throws StorageException if the disk is full or fails
+     */
+    public void writeBytes(Bytes bytes) {
+        try (stream) {
+            bytes.write(stream);
         } catch (IOException e) {
             throw unwritable(target, e);
         }

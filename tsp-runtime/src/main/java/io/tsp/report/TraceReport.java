@@ -8,6 +8,7 @@ import io.tsp.program.Trace;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 
 /**
@@ -63,8 +64,17 @@ public final class TraceReport {
                 step(
                         step,
                         trace.schedule().lanes().get(step.index()),
-                        trace.spans().get(step.index()));
+                        trace.spans().get(step.index()),
+                        awaited(step, trace));
             }
+        }
+
+        /** What held a step up longest; nothing if it had to wait for nothing. */
+        private static Trace.Span awaited(Step step, Trace trace) {
+            return trace.schedule().waits().get(step.index()).stream()
+                    .map(trace.spans()::get)
+                    .max(Comparator.comparingLong(Trace.Span::end))
+                    .orElse(new Trace.Span(0, 0, 0, 0));
         }
 
         private static int thread(Lane lane) {
@@ -83,7 +93,7 @@ public final class TraceReport {
             json.writeEndObject();
         }
 
-        private void step(Step step, Lane lane, Trace.Span span) throws IOException {
+        private void step(Step step, Lane lane, Trace.Span span, Trace.Span awaited) throws IOException {
             boolean exchange = step.op() instanceof CommunicationOp;
             begin(
                     step.label() + ": " + step.op().name(),
@@ -103,6 +113,10 @@ public final class TraceReport {
             }
             if (span.peersArrived() > 0) {
                 json.writeNumberField("peersArrivedMicros", micros(span.peersArrived() - origin));
+            }
+            if (!exchange && span.start() > span.ready()) {
+                json.writeNumberField(
+                        "awaitedPeersArrivedMicros", micros(Math.max(0, awaited.peersArrived() - origin)));
             }
             json.writeEndObject();
             json.writeEndObject();

@@ -21,8 +21,8 @@ class OptionListTest {
             checkpoint inspect: --debug --help --json --version -V -h
             checkpoint reshard: --debug --degree --dp --help --out --scheme --version -V -h
             checkpoint verify: --debug --help --version -V -h
-            compare: --batch --deadline --debug --degree --device --dp --dtype --help --json --mode --model \
-            --preset --ranks --recompute --repeat --schemes --seed --seq --shard-optimizer --sync-check --text \
+            compare: --batch --deadline --debug --degree --device --dp --dtype --help --html --json --mode \
+            --model --preset --ranks --recompute --repeat --schemes --seed --seq --shard-optimizer --sync-check --text \
             --threads --tokens --trace --version -V -h
             doctor: --debug --help --json --version -V -h
             eval: --batch --deadline --debug --degree --device --dp --dtype --gradients --help --json --logits \
@@ -31,6 +31,7 @@ class OptionListTest {
             help: --debug --help -h
             plan: --accumulate --batch --debug --device --dtype --help --json --max-degree --mode --model --preset \
             --ranks --recompute --seed --seq --top --version -V -h
+            report: --debug --help --out --version -V -h
             train: --accumulate --batch --beta1 --beta2 --clip --data --data-seed --deadline --debug --degree \
             --device --dp --dtype --epsilon --eval-every --eval-share --final-lr --help --keep --log --lr --model \
             --moments --out --preset --ranks --recompute --resume --sample-every --sample-prompt --sample-tokens \
@@ -58,7 +59,7 @@ class OptionListTest {
 
     @Test
     void everyVerbExplainsItselfInTheWidthOfATerminal() {
-        for (String verb : List.of("compare", "eval", "train", "checkpoint", "doctor")) {
+        for (String verb : List.of("compare", "eval", "train", "report", "checkpoint", "doctor")) {
             String help = Cli.ok(verb, "--help").out();
             assertTrue(help.contains("Examples:"), help);
             assertTrue(help.lines().allMatch(line -> line.length() <= 100), help);
