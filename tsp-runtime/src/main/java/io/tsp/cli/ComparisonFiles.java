@@ -18,7 +18,9 @@ import org.jspecify.annotations.Nullable;
  * @param json null if the user wants none; so are the others
  */
 record ComparisonFiles(
-        @Nullable ReportFile json, @Nullable ReportFile trace, @Nullable ReportFile page) implements AutoCloseable {
+        @Nullable ReportFile json,
+        @Nullable ReportFile trace,
+        @Nullable ReportFile page) implements AutoCloseable {
 
     static ComparisonFiles open(OutputOptions outputs, @Nullable Path html) {
         ReportFile json = outputs.openJson();

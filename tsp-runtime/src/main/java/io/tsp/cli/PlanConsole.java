@@ -140,7 +140,7 @@ final class PlanConsole {
                         candidate -> candidate.prediction().bytesPerRank()))
                 .orElseThrow();
         String own = text("a rank needs %.1f GiB of %.1f", best.prediction().bytesPerRank() / GIB, memoryGib());
-        return least == best
+        return least.equals(best)
                 ? own + ", which nothing else undercuts"
                 : own
                         + text(

@@ -60,7 +60,7 @@ public record DeviceProfile(
     /**
      * Flash attention of a head dimension, in FLOP/s that count visible pairs only: 4 d a pair forward, 10 d backward.
      *
-     * @param startupKeys keys of a query that cost as much as beginning with it: what masks and short rows lose
+     * @param forwardStartupKeys keys of a query that cost as much as beginning with it: what masks and short rows lose
      */
     public record Attention(
             DType dtype,
@@ -88,7 +88,7 @@ public record DeviceProfile(
                 .members()
                 .forEach((name, rates) -> rates.members()
                         .forEach((dim, rate) -> attention.add(attention(dtype(name, rates), dim, rate))));
-        attention.sort(Comparator.comparing(Attention::dtype).thenComparing(Attention::headDim));
+        attention.sort(Comparator.comparing(Attention::dtype).thenComparingInt(Attention::headDim));
         SequencedMap<String, Long> workspace = new TreeMap<>();
         ProfileNode bytes = node.member("workspaceBytes");
         bytes.members().keySet().forEach(op -> workspace.put(op, bytes.count(op, 0, Long.MAX_VALUE >> 1)));

@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.function.LongFunction;
+import java.util.function.LongUnaryOperator;
 
 /**
  * Runs a step under every scheme, degree and number of replicas in simulated time, and says what fits and what is fastest.
@@ -72,7 +72,7 @@ public final class Planner {
             }
         }
         candidates.sort(Comparator.comparing((Candidate candidate) -> !candidate.fits())
-                .thenComparing(candidate -> candidate.prediction().seconds()));
+                .thenComparingDouble(candidate -> candidate.prediction().seconds()));
         return candidates;
     }
 
@@ -131,16 +131,17 @@ public final class Planner {
     }
 
     /** The largest number up to a limit for which bytes, which grow with it, fit into a device. */
-    private long largest(long limit, LongFunction<Long> bytes) {
+    private long largest(long limit, LongUnaryOperator bytes) {
         long fits = 0;
         long tooMany = 1;
-        while (tooMany <= limit && bytes.apply(tooMany) <= profile.device().memoryBytes()) {
+        while (tooMany <= limit
+                && bytes.applyAsLong(tooMany) <= profile.device().memoryBytes()) {
             fits = tooMany;
             tooMany *= 2;
         }
         while (tooMany - fits > 1) {
             long middle = (fits + tooMany) / 2;
-            if (bytes.apply(middle) <= profile.device().memoryBytes()) {
+            if (bytes.applyAsLong(middle) <= profile.device().memoryBytes()) {
                 fits = middle;
             } else {
                 tooMany = middle;

@@ -67,8 +67,8 @@ final class StepGraph {
                 .sorted(Comparator.comparing(
                         meetings::get,
                         Comparator.comparing((Meeting meeting) -> meeting.key().lane())
-                                .thenComparing(StepGraph::firstStep)
-                                .thenComparing(
+                                .thenComparingInt(StepGraph::firstStep)
+                                .thenComparingInt(
                                         meeting -> meeting.members().getFirst().rank())))
                 .mapToInt(Integer::intValue)
                 .toArray();

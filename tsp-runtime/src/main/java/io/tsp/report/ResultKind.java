@@ -53,7 +53,7 @@ record ResultKind(String mark, ObjectShape shape) {
 
     private static ObjectShape candidate() {
         return new ObjectShape()
-                .with(Shape.TEXT, "scheme", "mode", "dtype")
+                .with(Shape.TEXT, "scheme", "mode", "dtype", "recompute")
                 .with(Shape.COUNT, "ranks", "dp", "degree", "batch", "seq", "bytesPerRank")
                 .with(Shape.AMOUNT, "stepSeconds", "tokensPerSecond", "exposedTransferSeconds")
                 .with(Shape.COUNT.byName(), "bytesByClass")

@@ -134,11 +134,13 @@ function drawPlans() {
     });
 }
 
-/** A scheme, with its sequence length if the plan has several. */
+/** A scheme, with what else tells the candidates of a plan apart. */
 function candidateLabel(plan, candidate, index) {
-    const several = new Set(plan.candidates.map((other) => other.seq)).size > 1;
-    return candidate.scheme + (several && candidate.seq ? " " + candidate.seq.toLocaleString("en") : "")
-        + (index === plan.recommended ? " ★" : "");
+    const parts = ["degree", "recompute", "seq"]
+        .filter((name) => new Set(plan.candidates.map((other) => other[name])).size > 1 && candidate[name] !== undefined)
+        .map((name) => name === "degree" ? "x" + candidate.degree
+            : name === "seq" ? candidate.seq.toLocaleString("en") : candidate[name]);
+    return [candidate.scheme, ...parts].join(" ") + (index === plan.recommended ? " ★" : "");
 }
 
 /** A plan as a table. */
