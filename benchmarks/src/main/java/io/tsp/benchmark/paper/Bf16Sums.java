@@ -2,6 +2,7 @@ package io.tsp.benchmark.paper;
 
 import io.tsp.op.CommunicationOp;
 import io.tsp.op.CommunicationOp.AllReduce;
+import io.tsp.op.CommunicationOp.AllToAll;
 import io.tsp.op.CommunicationOp.ReduceScatter;
 import io.tsp.op.CommunicationOp.SendReceive;
 import io.tsp.program.Program;
@@ -30,20 +31,28 @@ final class Bf16Sums {
     private static CommunicationOp of(CommunicationOp op) {
         return switch (op) {
             case AllReduce sum -> new AllReduce(sum.group(), sum.self(), half(sum.buffer()));
-            case ReduceScatter sum ->
-                new ReduceScatter(
-                        sum.group(),
-                        sum.self(),
-                        sum.parts().stream().map(Bf16Sums::half).toList());
+            case ReduceScatter sum -> new ReduceScatter(sum.group(), sum.self(), half(sum.parts()));
+            // Gradients of keys and values, which ulysses sums before they change hands.
+            case AllToAll exchange ->
+                new AllToAll(exchange.group(), exchange.self(), half(exchange.send()), half(exchange.receive()));
             case SendReceive hop ->
                 new SendReceive(
-                        hop.group(), hop.self(), hop.to(), halfOrNull(hop.send()), hop.from(), halfOrNull(hop.receive()));
+                        hop.group(),
+                        hop.self(),
+                        hop.to(),
+                        halfOrNull(hop.send()),
+                        hop.from(),
+                        halfOrNull(hop.receive()));
             default -> op;
         };
     }
 
     private static @Nullable Tensor halfOrNull(@Nullable Tensor tensor) {
         return tensor == null ? null : half(tensor);
+    }
+
+    private static List<Tensor> half(List<Tensor> tensors) {
+        return tensors.stream().map(Bf16Sums::half).toList();
     }
 
     private static Tensor half(Tensor tensor) {

@@ -149,7 +149,8 @@ final class CommunicationPage {
             }
             rows.add(row);
         }
-        page.heading("Lengths: tsp on 8 ranks, g = " + MHA / kvHeads + ", and what others move for each byte of it, all in bf16")
+        page.heading("Lengths: tsp on 8 ranks, g = " + MHA / kvHeads
+                        + ", and what others move for each byte of it, all in bf16")
                 .table(
                         List.of(
                                 "tokens",

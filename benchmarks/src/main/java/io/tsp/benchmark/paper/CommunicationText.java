@@ -2,8 +2,7 @@ package io.tsp.benchmark.paper;
 
 /** What the tables of {@link CommunicationPage} say, and what they do not. */
 final class CommunicationText {
-    static final String INTRODUCTION =
-            """
+    static final String INTRODUCTION = """
             What one rank receives for one layer, counted op by op from the programs that would run: those of three layers less
             those of two. The command fails unless the count of every rank equals the closed form, element for element.
             Letters: D ranks in a group, g query heads for each key/value head, F = 4, A = B S h, W = (2 + 2 / g + 3 F) h^2,
@@ -23,8 +22,7 @@ final class CommunicationText {
 
             MB is 10^6 bytes. Parameters and activations are bf16.""";
 
-    static final String LAYER =
-            """
+    static final String LAYER = """
             **Our programs send sums in f32**: partial outputs of tensor parallelism, forward and backward; gradients of
             keys and values; gradients of weights. Whatever is only moved (weights, keys, values, regions' inputs) goes in bf16.
             Megatron and, as far as we can tell, the paper's programs reduce in bf16. So in our programs `tp` moves twice the
@@ -32,8 +30,7 @@ final class CommunicationText {
             that *our* programs move is therefore too kind to tsp; the tables below say which wire they mean, and compare in
             bf16 where they do not.""";
 
-    static final String CROSSOVERS =
-            """
+    static final String CROSSOVERS = """
             * **BS > 8h is reproduced**, and what it is: forward, multi-head attention, bf16, against tensor parallelism alone.
             * A step of training needs 24h (98,304 tokens; the two more are the norms' gradients), with gradients of weights
               in f32 32h, and if only `tp` sums in bf16 there is no such length. That our own programs show 8h once more
@@ -44,15 +41,13 @@ final class CommunicationText {
             * Against TP x SP in one node with g = 1, and against ulysses on gathered weights, **there is no length** from which
               tsp moves less.""";
 
-    static final String LENGTHS =
-            """
+    static final String LENGTHS = """
             The benefit over `tp` grows with length, from 0.2 at 4K, and ends at 2 forward and 1.33 in training for
             g = 1, at 8 and 5.33 for g = 4: then keys and values are all that counts. TP x SP moves less at every length
             if g = 1; with g = 4 tsp wins from 256K on forward and from 512K on in training, against the best factorisation of 8.
             Ulysses' share falls the whole way.""";
 
-    static final String DEGREES =
-            """
+    static final String DEGREES = """
             Bytes of a rank hardly grow with the degree (f goes to 1), and so does the ratio to `tp` not change at all. But the
             rank's share of the work falls with 1/D, so what it receives *for each token it computes* doubles with every
             doubling: nothing but overlap saves a large group. TP x SP and ulysses do get better with the degree. Beyond 32

@@ -2,8 +2,7 @@ package io.tsp.benchmark.paper;
 
 /** What the tables of {@link MemoryPage} say, and what they do not. */
 final class MemoryText {
-    static final String BOOKS =
-            """
+    static final String BOOKS = """
             `tsp-7b` (16 h^2 parameters a layer, 32 layers, 32 heads) on 8 GPUs, one sequence, bf16, AdamW. First the numbers of the
             paper: which bookkeeping gives them, and what the same bookkeeping says of schemes that it left out. Then ours: the
             arenas that our training programs would allocate.
@@ -19,27 +18,23 @@ final class MemoryText {
             formula does not hold: its two numbers need 3.87 GiB more than constant and parameters, and 71.3 local inputs, which is two
             numbers from two points and proves nothing.""";
 
-    static final String PARTS =
-            """
+    static final String PARTS = """
             Read this way, the published TP keeps inputs of all tokens on every rank, and the published TP x SP keeps the keys and
             values of *all* layers at full length, so that it grows as S does: an implementation that gathers them again, as tsp does,
             needs what the last column says. The published tsp does not keep them.""";
 
-    static final String LEFT_OUT =
-            """
+    static final String LEFT_OUT = """
             Two schemes that divide weights *and* tokens by 8 as tsp does, Megatron's regions and ulysses on gathered weights, come to
             33 to 41 GiB at 128K by the paper's own bookkeeping, where tsp has 38.8. This is arithmetic and no measurement, and the
             working set is not divided in it. "70 GB for TP" is a TP without regions.""";
 
-    static final String PLANNED =
-            """
+    static final String PLANNED = """
             Weights bf16, gradients f32, master weights and both moments f32: 18 bytes a parameter, where the optimizer's
             12 are divided between ranks that hold the same weights (ZeRO-1). Embedding, output projection and loss are in it;
             the context, libraries' workspaces (64 MiB a lane on MI300X) and their communicators are not. Planned for all
             8 ranks at 2 and 3 layers and extrapolated, which a test finds equal to plans of all 32 layers, byte for byte.""";
 
-    static final String RESULT =
-            """
+    static final String RESULT = """
             * **Reproduced**: all twelve published numbers within 0.04 GiB, under their bookkeeping. That is a statement about
               the bookkeeping.
             * **Reproduced in kind**: in our programs tsp needs the least of all schemes at every length, and the gap to TP

@@ -50,7 +50,8 @@ record PlannedMemory(Map<MemoryClass, Long> bytes) {
 
     /** Of a number of layers, on one rank. */
     static PlannedMemory plan(Scheme scheme, int layers, long seq, Recompute recompute, int rank) {
-        TrainingRequest request = Reference.training(Reference.with(layers, Reference.MODEL.kvHeads()), 1, seq, recompute);
+        TrainingRequest request =
+                Reference.training(Reference.with(layers, Reference.MODEL.kvHeads()), 1, seq, recompute);
         Schedule schedule =
                 Schedule.overlapped(scheme.training(request, rank).model().program());
         return new PlannedMemory(MemoryPlan.of(schedule, Map.of()).arenaBytes());

@@ -67,7 +67,7 @@ record Received(long bf16, long sums, long gradients) {
         return new Received(bf16 + other.bf16, sums + other.sums, gradients + other.gradients);
     }
 
-    private Received minus(Received other) {
+    Received minus(Received other) {
         return new Received(bf16 - other.bf16, sums - other.sums, gradients - other.gradients);
     }
 
@@ -78,8 +78,7 @@ record Received(long bf16, long sums, long gradients) {
     }
 
     /** One layer, backward: the same for forward and backward, without forward. */
-    static Received backwardLayer(
-            Scheme scheme, int kvHeads, long batch, long seq, Recompute recompute, int rank) {
+    static Received backwardLayer(Scheme scheme, int kvHeads, long batch, long seq, Recompute recompute, int rank) {
         return training(scheme, Reference.with(3, kvHeads), batch, seq, recompute, rank)
                 .minus(training(scheme, Reference.with(2, kvHeads), batch, seq, recompute, rank))
                 .minus(forwardLayer(scheme, kvHeads, batch, seq, rank));

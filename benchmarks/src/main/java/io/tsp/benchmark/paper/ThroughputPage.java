@@ -3,7 +3,6 @@ package io.tsp.benchmark.paper;
 import static io.tsp.benchmark.paper.Page.number;
 
 import io.tsp.benchmark.paper.Simulation.Time;
-import io.tsp.benchmark.paper.Simulation.Times;
 import io.tsp.cost.HardwareProfile;
 import io.tsp.plan.Schemes;
 import io.tsp.program.Lane;
@@ -42,6 +41,7 @@ final class ThroughputPage {
         rates(page, "The same, mi300x-sdma", SDMA, true, schemes);
         rates(page, "Our programs as they are: sums in f32, mi300x", MI300X, false, schemes);
         rates(page, "Replicas across nodes, sums in bf16, mi300x", MI300X, true, across());
+        rates(page, "Replicas across nodes, sums in f32, mi300x", MI300X, false, across());
     }
 
     private static List<Scheme> across() {
@@ -61,49 +61,9 @@ final class ThroughputPage {
         return Schemes.of(name, degree, Simulation.WORLD / degree);
     }
 
-    /** A scheme with transfers beside compute and without. What overlaps takes units from compute, so either may be faster. */
-    private record Both(Times overlapped, Times sequential) {
-        static Both forward(HardwareProfile profile, boolean bf16Sums, Scheme scheme) {
-            return new Both(
-                    new Simulation(profile, Mode.OVERLAPPED, bf16Sums).forward(scheme),
-                    new Simulation(profile, Mode.SEQUENTIAL, bf16Sums).forward(scheme));
-        }
-
-        static Both training(HardwareProfile profile, boolean bf16Sums, Scheme scheme) {
-            return new Both(
-                    new Simulation(profile, Mode.OVERLAPPED, bf16Sums).training(scheme),
-                    new Simulation(profile, Mode.SEQUENTIAL, bf16Sums).training(scheme));
-        }
-
-        Times better() {
-            return overlapped.modelSeconds() <= sequential.modelSeconds() ? overlapped : sequential;
-        }
-    }
-
-    /** Cells of a scheme, beside tsp in one node. */
-    static List<String> rates(HardwareProfile profile, boolean bf16Sums, Scheme scheme) {
-        Scheme tsp = scheme("tsp", Reference.DEGREE);
-        Times tspForward = Both.forward(profile, bf16Sums, tsp).better();
-        Times tspTraining = Both.training(profile, bf16Sums, tsp).better();
-        Both forward = Both.forward(profile, bf16Sums, scheme);
-        Both training = Both.training(profile, bf16Sums, scheme);
-        return List.of(
-                scheme.name(),
-                "" + Simulation.WORLD / scheme.mesh().degree("dp"),
-                number(forward.overlapped.layer().millionTokensPerSecond(), 0),
-                number(forward.sequential.layer().millionTokensPerSecond(), 0),
-                number(forward.better().layer().seconds() / tspForward.layer().seconds(), 2),
-                number(forward.better().layer().teraflopsPerSecond(), 0),
-                number(forward.better().modelMillionTokensPerSecond(), 2),
-                number(training.overlapped.modelMillionTokensPerSecond(), 2),
-                number(training.sequential.modelMillionTokensPerSecond(), 2),
-                number(training.better().modelSeconds() / tspTraining.modelSeconds(), 2));
-    }
-
     private static void rates(
             Page page, String heading, HardwareProfile profile, boolean bf16Sums, List<Scheme> schemes) {
-        List<List<String>> rows =
-                schemes.stream().map(scheme -> rates(profile, bf16Sums, scheme)).toList();
+        Rates rates = new Rates(profile, bf16Sums);
         page.heading(heading)
                 .table(
                         List.of(
@@ -117,13 +77,14 @@ final class ThroughputPage {
                                 "training, M tok/s, overlapped",
                                 "not overlapped",
                                 "tsp is faster by"),
-                        rows);
+                        schemes.stream().map(rates::row).toList());
     }
 
     private static void parts(Page page) {
         Simulation simulation = new Simulation(MI300X, Mode.OVERLAPPED, true);
         List<List<String>> rows = new ArrayList<>();
-        List<Scheme> schemes = Stream.of("tsp", "tp", "tp+sp:4x2", "tp+sp:2x4", "sp", "tp+sp-regions", "fsdp+sp", "ulysses")
+        List<Scheme> schemes = Stream.of(
+                        "tsp", "tp", "tp+sp:4x2", "tp+sp:2x4", "sp", "tp+sp-regions", "fsdp+sp", "ulysses")
                 .map(name -> scheme(name, Reference.DEGREE))
                 .toList();
         for (Scheme scheme : schemes) {
