@@ -52,7 +52,7 @@ record ClosedForm(Scheme scheme, long kvHeads, long tokens) {
         };
     }
 
-    /** Backward as the literature has it, times D: nothing that forward received is received again but weights, keys and values. */
+    /** Backward as the literature has it, times D: of what forward received only weights, keys and values come again. */
     long backward() {
         return switch (scheme.name()) {
             case "tsp", "fsdp+sp" -> others() * (2 * weights() + 4 * keys());
