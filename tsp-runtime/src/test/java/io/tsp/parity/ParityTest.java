@@ -31,6 +31,9 @@ class ParityTest {
     /** Of the largest logit; transformers' own f32 run is within 3.2e-6 of float64. */
     private static final double F32_TOLERANCE = 1e-4;
 
+    /** Worlds beyond this size are run overlapped only: what may overlap is the same. */
+    private static final int MOST_RANKS_SEQUENTIAL = 3;
+
     /** Of transformers' own bf16 error. */
     private static final double BF16_FACTOR = 2;
 
@@ -77,6 +80,9 @@ class ParityTest {
     @Tag("long")
     void equalsTransformersEverywhere(Run run) {
         Outcome overlapped = judge(run, libraries, Session.Mode.OVERLAPPED);
+        if (run.scheme().mesh().worldSize() > MOST_RANKS_SEQUENTIAL) {
+            return;
+        }
         Outcome sequential = judge(run, libraries, Session.Mode.SEQUENTIAL);
         assertTrue(
                 overlapped.sameBits(sequential),

@@ -116,6 +116,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> packPanelsLong() {
         return judge(PackPanelsCases.large());
     }
@@ -203,6 +204,7 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
+    @Disabled(BY_HAND)
     Stream<DynamicNode> copyLong() {
         return judge(CopyCases.large());
     }

@@ -1,0 +1,4 @@
+@NullMarked
+package io.tsp.benchmark.paper;
+
+import org.jspecify.annotations.NullMarked;
