@@ -59,8 +59,8 @@ final class CommunicationPage {
                     mb(bytes.backward().bf16() * 2.0),
                     mb(bytes.backward().sums() * 4.0),
                     mb(bytes.backward().gradients() * 4.0),
-                    mb(bytes.step().bytes(Wire.F32_SUMS)),
-                    mb(bytes.step().bytes(Wire.BF16))));
+                    mb((double) bytes.step().bytes(Wire.F32_SUMS)),
+                    mb((double) bytes.step().bytes(Wire.BF16))));
         }
         page.heading(heading)
                 .table(

@@ -120,7 +120,8 @@ final class MemoryPage {
             for (long seq : SEQS) {
                 List<String> totals = new ArrayList<>();
                 for (Recompute recompute : Recompute.values()) {
-                    totals.add(gib(PlannedMemory.of(scheme, seq, recompute).total()));
+                    totals.add(gib(
+                            (double) PlannedMemory.of(scheme, seq, recompute).total()));
                 }
                 row.add(String.join(" / ", totals));
             }
@@ -138,8 +139,8 @@ final class MemoryPage {
         for (Scheme scheme : Schemes.all(Reference.DEGREE, 1)) {
             PlannedMemory memory = PlannedMemory.of(scheme, Reference.LONGEST, recompute);
             List<String> row = new ArrayList<>(List.of(scheme.name()));
-            CLASSES.forEach(memoryClass -> row.add(gib(memory.of(memoryClass))));
-            row.add(gib(memory.total()));
+            CLASSES.forEach(memoryClass -> row.add(gib((double) memory.of(memoryClass))));
+            row.add(gib((double) memory.total()));
             rows.add(row);
         }
         page.heading("By class at 128K, recomputation " + recompute.name().toLowerCase(Locale.ROOT) + ", GiB")

@@ -116,7 +116,6 @@ public abstract class KernelConformance {
 
     @TestFactory
     @Tag("long")
-    @Disabled(BY_HAND)
     Stream<DynamicNode> packPanelsLong() {
         return judge(PackPanelsCases.large());
     }
