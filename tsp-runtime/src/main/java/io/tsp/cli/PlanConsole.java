@@ -60,17 +60,14 @@ final class PlanConsole {
         Candidate best = fitting.getFirst();
         say("Recommended: --scheme %s", options(best));
         facts(fitting).forEach(fact -> terminal.out().println("  * " + fact));
+        int layers = Math.toIntExact(planner.mostLayers(best));
         say(
                 "With it the longest sequence that fits is %,d tokens, and at %,d tokens the largest model of this width has"
                         + " %,d layers (%,d parameters).",
                 planner.longestSequence(best),
                 best.step().forward().seq(),
-                planner.mostLayers(best),
-                best.step()
-                        .forward()
-                        .config()
-                        .withLayers(Math.toIntExact(planner.mostLayers(best)))
-                        .parameterCount());
+                layers,
+                best.step().forward().config().withLayers(layers).parameterCount());
     }
 
     private static String options(Candidate candidate) {

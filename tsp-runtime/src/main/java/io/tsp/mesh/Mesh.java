@@ -46,23 +46,24 @@ public record Mesh(List<Axis> axes) {
 
     /** All ranks that differ from this one only along the given axes, in rank order. */
     public Group group(int rank, String... names) {
-        List<Integer> ranks = new ArrayList<>();
         List<String> moving = List.of(names);
-        for (int other = 0; other < worldSize(); other++) {
-            if (sameOutside(rank, other, moving)) {
-                ranks.add(other);
+        List<Integer> ranks = List.of(0);
+        for (int i = 0; i < axes.size(); i++) {
+            Axis axis = axes.get(i);
+            int stride = stride(i);
+            boolean moves = moving.contains(axis.name());
+            int own = rank / stride % axis.degree();
+            int first = moves ? 0 : own;
+            int last = moves ? axis.degree() - 1 : own;
+            List<Integer> further = new ArrayList<>();
+            for (int base : ranks) {
+                for (int index = first; index <= last; index++) {
+                    further.add(base + index * stride);
+                }
             }
+            ranks = further;
         }
         return new Group(String.join("+", names), ranks);
-    }
-
-    private boolean sameOutside(int rank, int other, List<String> moving) {
-        for (Axis axis : axes) {
-            if (!moving.contains(axis.name()) && index(rank, axis.name()) != index(other, axis.name())) {
-                return false;
-            }
-        }
-        return true;
     }
 
     private int find(String name) {

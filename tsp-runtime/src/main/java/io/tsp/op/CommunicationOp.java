@@ -3,8 +3,8 @@ package io.tsp.op;
 import io.tsp.mesh.Group;
 import io.tsp.mesh.Range;
 import io.tsp.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -252,7 +252,19 @@ public sealed interface CommunicationOp extends Op {
         return tensor.dtype() + "x" + tensor.count();
     }
 
+    /** Runs of equal counts are told once: there may be as many as ranks. */
     private static String counts(List<Tensor> tensors) {
-        return tensors.stream().map(CommunicationOp::count).collect(Collectors.joining(",", " [", "]"));
+        List<String> runs = new ArrayList<>();
+        for (int i = 0, next; i < tensors.size(); i = next) {
+            Tensor first = tensors.get(i);
+            next = i + 1;
+            while (next < tensors.size()
+                    && tensors.get(next).count() == first.count()
+                    && tensors.get(next).dtype() == first.dtype()) {
+                next++;
+            }
+            runs.add((next - i == 1 ? "" : next - i + " of ") + count(first));
+        }
+        return " [" + String.join(",", runs) + "]";
     }
 }

@@ -108,10 +108,9 @@ public final class Simulator {
             Schedule schedule = graph.schedules.get(rank);
             CostModel costs = new CostModel(profile.device(), transfersBesideCompute(schedule));
             double factor = slowdown.getOrDefault(schedule.program().rank(), 1.0);
-            Map<ComputeOp, Cost> known = new HashMap<>();
             for (Step step : schedule.program().steps()) {
                 if (step.op() instanceof ComputeOp op) {
-                    Cost cost = known.computeIfAbsent(op, costs::of);
+                    Cost cost = costs.of(op);
                     int number = graph.number(rank, step.index());
                     all.nanos[number] = nanos(cost.seconds() * factor, step);
                     all.weights[number] = CostModel.weight(cost);

@@ -50,20 +50,12 @@ class MpiIT {
 
     @ParameterizedTest
     @Tag("long")
-    @CsvSource({
-        "tsp, 2, f32",
-        "tsp, 4, bf16",
-        "tp, 3, bf16",
-        "tp+sp-regions, 3, bf16",
-        "sp, 3, f32",
-        "tp+sp:2x2, 4, bf16",
-        "fsdp+sp, 3, f32",
-        "ulysses, 3, bf16"
-    })
-    void processesEqualThreadsUnderEveryScheme(String scheme, int ranks, String dtype) throws Exception {
+    @CsvSource({"tsp, 4, bf16", "tp+sp:2x2, 4, bf16", "ulysses, 3, f32"})
+    void processesEqualThreadsUnderOtherSchemes(String scheme, int ranks, String dtype) throws Exception {
         requireEqual(scheme, ranks, dtype);
     }
 
+    /** Training, which begins with the same forward pass, is judged under every scheme. */
     private void requireEqual(String scheme, int ranks, String dtype) throws Exception {
         Path processes = folder.resolve("processes.safetensors");
         Path threads = folder.resolve("threads.safetensors");

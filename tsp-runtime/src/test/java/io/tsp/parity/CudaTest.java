@@ -82,6 +82,9 @@ class CudaTest {
     void gradientsEqualAutograd(Run run) {
         Gradients.Outcome overlapped = gradients(run, Session.Mode.OVERLAPPED);
         GradientParityTest.judge(run, overlapped);
+        if (!Libraries.onGpus() && !run.scheme().name().equals("tsp")) {
+            return; // takes too long on the emulator; GpuBitIdentityTest has every scheme on another stand-in
+        }
         assertTrue(
                 overlapped.sameBits(gradients(run, Session.Mode.SEQUENTIAL)),
                 () -> run + ": overlap changes a gradient");

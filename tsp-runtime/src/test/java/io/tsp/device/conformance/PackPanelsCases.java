@@ -36,7 +36,6 @@ final class PackPanelsCases {
         Stream.Builder<Case> cases = Stream.builder();
         add(cases, DType.F32, DType.F32, 2053, 2051, Layout.MISALIGNED);
         add(cases, DType.F32, DType.BF16, 2053, 4127, Layout.DENSE);
-        add(cases, DType.F32, DType.BF16, 2053, 4127, Layout.PADDED);
         return cases.build();
     }
 
